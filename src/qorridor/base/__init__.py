@@ -1,0 +1,1 @@
+"""The product's words: quantities with units, secrets, identities, canonical encodings, errors."""
