@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from qorridor.adapters.wire import openssl
@@ -51,17 +51,15 @@ def _base(method: int, groups: str, minimum: int) -> SSL.Context:
 def _load(context: SSL.Context, credentials: Credentials) -> None:
     for chain_file, key_file in credentials.chains:
         try:
-            chain = x509.load_pem_x509_certificates(chain_file.read_bytes())
-            key = load_pem_private_key(key_file.read_bytes(), None)
-        except (OSError, ValueError) as error:
+            # From files, not objects: pyOpenSSL's own types know no ML-DSA keys, OpenSSL does.
+            context.use_certificate_chain_file(str(chain_file))
+            context.use_privatekey_file(str(key_file))
+            context.check_privatekey()
+        except SSL.Error as error:
             raise OutsideError(
-                "Q-KME-041", f"cannot use the certificate {chain_file} with its key: {error}",
+                "Q-KME-041", "cannot use the certificate with its key",
                 "enrol again, or correct the files' rights", str(chain_file),
             ) from error  # fmt: skip
-        context.use_certificate(chain[0])
-        context.use_privatekey(key)  # type: ignore[arg-type]  # ML-DSA keys work too
-        for issuer in chain[1:]:
-            context.add_extra_chain_cert(issuer)
 
 
 def _trust(context: SSL.Context, bundle: Path, revoked: Path | None) -> None:

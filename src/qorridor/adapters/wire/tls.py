@@ -85,6 +85,11 @@ class Stream:
         """Keying material of this connection (RFC 8446 section 7.5), equal at both ends."""
         return self._pump.tls.export_keying_material(label, size, context)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended at either side."""
+        return self._pump.gone.is_set() or self._pump.reader.at_eof()
+
     def close(self) -> None:
         """Send close_notify and close; idempotent."""
         self._pump.shutdown()
