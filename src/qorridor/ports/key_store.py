@@ -130,11 +130,14 @@ class KeyStore(Protocol):
         ...
 
     async def void(self, txid: str, cause: str, also: Sequence[Event] = ()) -> list[str]:
-        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
+        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs.
+
+        `also` is recorded only when something was burnt.
+        """
         ...
 
     async def expire(self, now: float, also: Sequence[Event] = ()) -> list[str]:
-        """Void every reserved or bound key whose time is over."""
+        """Void every reserved or bound key whose time is over; `also` as for `void`."""
         ...
 
     async def stock(self, link: str) -> LinkStock:

@@ -266,8 +266,10 @@ class SqliteStore:
         """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
 
         def work() -> list[str]:
-            with self._transaction(also):
-                return self._keys.void("txid = ?", txid, cause)
+            with self._transaction(()):
+                burnt = self._keys.void("txid = ?", txid, cause)
+                self._record(also if burnt else ())
+                return burnt
 
         return await self._run(work)
 
@@ -275,8 +277,10 @@ class SqliteStore:
         """Void every reserved or bound key whose time is over."""
 
         def work() -> list[str]:
-            with self._transaction(also):
-                return self._keys.void("expires < ?", now, "expired")
+            with self._transaction(()):
+                burnt = self._keys.void("expires < ?", now, "expired")
+                self._record(also if burnt else ())
+                return burnt
 
         return await self._run(work)
 
