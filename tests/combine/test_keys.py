@@ -20,8 +20,9 @@ def everything(keys, tunnel="tun-1"):
 
 def fields(ctx, parts):
     return {
-        0: str(ctx.profile), 1: str(ctx.suite), 2: ctx.corridor, 3: ctx.epoch, 4: str(ctx.mode), 5: ctx.policy,
-        6: ctx.policy_digest, 7: list(ctx.saes), 8: list(ctx.kmes), 9: [list(p) for p in ctx.paths],
+        0: str(ctx.profile), 1: str(ctx.suite), 2: ctx.corridor, 3: ctx.epoch, 4: str(ctx.mode),
+        5: ctx.policy, 6: ctx.policy_digest, 7: list(ctx.saes), 8: list(ctx.kmes),
+        9: [list(p) for p in ctx.paths],
         10: list(ctx.key_ids), 11: ctx.kem_digest, 12: ctx.group, 13: ctx.transcript, 14: list(parts.ids()),
     }  # fmt: skip
 
