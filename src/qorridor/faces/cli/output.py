@@ -98,7 +98,7 @@ def error_document(error: QorridorError) -> dict[str, Any]:
 
 
 def bug(session: Session, error: BaseException) -> int:
-    """Show a fault of our own without a traceback; exit code 70, so that it is never read as a failed gate."""
+    """Show a fault of our own without a traceback; exit code 70 is never read as a failed gate."""
     where = _last_own_line(error)
     words = f"{type(error).__name__} at {where}"
     if session.as_json:
