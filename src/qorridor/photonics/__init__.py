@@ -1,0 +1,1 @@
+"""Turn a source, a fibre and a detector into clicks and rates."""
