@@ -28,7 +28,12 @@ class SignedPolicy:
     @property
     def digest(self) -> bytes:
         """SHA-384 of the exact payload: context field 6 of every epoch."""
-        return hashlib.sha384(self.payload).digest()
+        return policy_digest(self.payload)
+
+
+def policy_digest(payload: bytes) -> bytes:
+    """SHA-384 of a policy's exact bytes."""
+    return hashlib.sha384(payload).digest()
 
 
 def policy_payload(estate: Estate, flow: str) -> bytes:

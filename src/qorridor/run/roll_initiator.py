@@ -59,7 +59,7 @@ class RollInitiator:
         """One more than either end's journal knows."""
         rows = await self._store.rolls(self._terms.corridor, 1)
         own = rows[0].epoch if rows else 0
-        answer = await self._control(frame("STATUS", corridor=self._terms.corridor, journal=own))
+        answer = await self._control(frame("STATUS"))
         (peer,) = answer.fields("journal")
         return max(own, int(peer)) + 1
 
