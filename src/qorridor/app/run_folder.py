@@ -88,3 +88,15 @@ def read_ready(state: Path, pid: int) -> dict[str, str] | None:
     except (OSError, ValueError):
         return None
     return dict(told["addresses"]) if told.get("pid") == pid else None
+
+
+def find_run(folder: Path | None) -> Path:
+    """The folder of a run: the one given, or the only one below ./run; raises OutsideError Q-KME-053."""
+    if folder is not None and (folder / BOOK).is_file():
+        return folder.resolve()
+    found = [book.parent for book in Path("run").glob(f"*/{BOOK}")] if folder is None else []
+    if len(found) != 1:
+        cause = "no run is here" if not found else f"{len(found)} runs are here"
+        raise OutsideError("Q-KME-053", cause, "start one with `qorridor run CORRIDOR`, or name it with --run",
+                           str(folder or Path("run").resolve()))  # fmt: skip
+    return found[0].resolve()

@@ -274,8 +274,8 @@ async def inject(folder: Path, link: str, fault: str, parameters: dict[str, floa
     """Send a fault to the optics process of a link; raises OutsideError when there is none."""
     channel = await frames.dial_unix(folder / f"optics-{link}" / "inject.sock")
     try:
-        text = {name: f"{value:g}" for name, value in parameters.items()}
-        await channel.send({"fault": fault, "parameters": {**text}})
+        text: frames.Frame = {name: f"{value:g}" for name, value in parameters.items()}
+        await channel.send({"fault": fault, "parameters": text})
         answer = await channel.receive()
     finally:
         await channel.close()
