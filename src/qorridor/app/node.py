@@ -15,20 +15,20 @@ from qorridor.adapters.peers.server import PeerServer
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire import contexts, http, openssl, tls
-from qorridor.adapters.wire.files import write_atomically
 from qorridor.adapters.wire.key_exchange import HybridKeyExchange
 from qorridor.adapters.wire.signing import NodeSigner, is_signed
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.corridor import CorridorEnd, StateSigner
-from qorridor.app.enrolment import Pki, enrol
+from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
+from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.run_folder import BOOK, DEFAULT_PORTS, AddressBook, announce, last_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
-from qorridor.estate.model import Estate
+from qorridor.estate.model import Estate, trust_domain
 from qorridor.records.events import Event
 from qorridor.run.agreement import atoms_for
 from qorridor.run.corridor_state import Limits, limits_of
@@ -115,6 +115,8 @@ class Node:
         self.store = SqliteStore(
             settings.state, root_sealer(settings.state / "root.key"), self.clock, settings.site
         )
+        origin = f"{trust_domain(self.estate)}/qorridor/{settings.site}"
+        self.journal = NodeJournal(settings.state, origin, self.store)
         self.signer = NodeSigner(settings.state / "state.key")
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
@@ -132,6 +134,7 @@ class Node:
             tasks += [group.create_task(end.run()) for end in self.corridors.values()]
             tasks += [group.create_task(self._housekeep()), group.create_task(self._note_refusals())]
             tasks += [group.create_task(self._announce(addresses))]
+            tasks += [group.create_task(self.journal.run(self.peers))]
             await stop.wait()
             for task in tasks:
                 task.cancel()
@@ -259,9 +262,9 @@ class Node:
                                 "compare the estates of both sites", sender)  # fmt: skip
         return await end.on_control(frame, group)
 
-    def _keep_checkpoint(self, site: str, text: bytes) -> None:
-        if site in self.topology.neighbours(self.settings.site) and len(text) < 16_384:
-            write_atomically(self.settings.state / "checkpoints" / f"{site}.txt", text)
+    def _keep_checkpoint(self, site: str, body: bytes) -> None:
+        if site in self._peer_sites():
+            self.journal.keep(site, body)
 
     # -- operator -----------------------------------------------------------------------------
 
@@ -297,7 +300,7 @@ class Node:
             "site": self.settings.site, "links": links,
             "corridors": [end.status() for end in self.corridors.values()],
             "keys": {name: getattr(counts, name) for name in counts.__slots__},
-            "burnt": await self.store.burnt(),
+            "burnt": await self.store.burnt(), "journal": self.journal.size,
         }  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------
@@ -332,6 +335,7 @@ class Node:
         for peer in self.peers.values():
             peer.close()
         await self.store.write([Event("self.stop", self.settings.site)])
+        await self.journal.close()
         await self.store.close()
 
 
@@ -345,6 +349,3 @@ def main(settings: NodeSettings, sae_face: SaeFace) -> None:
     estate = load(settings.estate_file)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     process.run_until_signalled(Node(settings, estate, sae_face).run)
-
-
-__all__ = ["Node", "NodeSettings", "Pki", "main", "terms_of"]

@@ -70,4 +70,14 @@ def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
             loop.add_signal_handler(number, stop_event.set)
         await main(stop_event)
 
-    asyncio.run(body())
+    try:
+        asyncio.run(body())
+    except BaseExceptionGroup as group:
+        raise first_of(group) from group
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The first single error of a group of groups: the one that ended the others."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

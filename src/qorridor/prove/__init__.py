@@ -1,0 +1,1 @@
+"""What is claimed has evidence: Merkle trees, signed checkpoints, their verification."""

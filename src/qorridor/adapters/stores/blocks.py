@@ -144,7 +144,8 @@ class Blocks:
     def trim(self, link: str, keep: int) -> None:
         """Give up the oldest own atoms beyond `keep` available ones: what is not needed is not kept."""
         rows = self._db.execute(
-            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC", (link,)
+            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC",
+            (link,),
         ).fetchall()
         room = keep
         for block_id, left in rows:

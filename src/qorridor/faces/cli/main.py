@@ -33,6 +33,7 @@ VERBS: Mapping[str, Verb] = {
     "plan": Verb(f"{_HERE}.plan", "Compute what each fibre and corridor can carry."),
     "run": Verb(f"{_HERE}.run", "Run a corridor on this machine: every part a process of its own."),
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
+    "prove": Verb(f"{_HERE}.prove", "Verify the journals of a run."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
     "doctor": Verb(f"{_HERE}.doctor", "Look for what is missing, and name the command that mends it."),
     "explain": Verb(f"{_HERE}.explain", "Explain an error code, a term or a flow."),

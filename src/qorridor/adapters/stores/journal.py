@@ -1,0 +1,177 @@
+"""The journal of a node on disk: entry bundles and hash tiles (C2SP tlog-tiles), and signed checkpoints.
+
+journal/tile/entries/000[.p/17]   u16 length + entry, 256 a file
+journal/tile/0/000[.p/17]         leaf hashes
+journal/checkpoint  journal/vkeys
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
+
+from qorridor.adapters.wire.files import write_atomically
+from qorridor.base.errors import EvidenceError, OutsideError
+from qorridor.prove.merkle import Frontier, leaf_hash
+from qorridor.prove.note import Checkpoint, LogSigner, open_note, read_key
+
+BUNDLE = 256
+_HASH = 32
+
+
+def tile_name(number: int) -> str:
+    """Path of a tile number: groups of three digits, all but the last with `x`."""
+    groups = [f"{number % 1000:03d}"]
+    while number := number // 1000:
+        groups.append(f"x{number % 1000:03d}")
+    return "/".join(reversed(groups))
+
+
+class JournalFiles:
+    """Reads and writes bundles and level-0 tiles; a partial file is replaced by its longer successor."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _path(self, kind: str, number: int, width: int) -> Path:
+        name = tile_name(number)
+        return self.folder / "tile" / kind / (name if width == BUNDLE else f"{name}.p/{width}")
+
+    def write(self, number: int, entries: Sequence[bytes]) -> None:
+        """Write one bundle and its tile, then drop shorter ones (entries first: order of section 4)."""
+        width = len(entries)
+        bundle = b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+        tile = b"".join(leaf_hash(entry) for entry in entries)
+        write_atomically(self._path("entries", number, width), bundle)
+        write_atomically(self._path("0", number, width), tile)
+        for kind in ("0", "entries"):
+            for old in (self.folder / "tile" / kind).glob(f"{tile_name(number)}.p/*"):
+                if width == BUNDLE or int(old.name) < width:
+                    old.unlink()
+
+    def read(self) -> tuple[list[bytes], list[bytes]]:
+        """All entries and all stored leaf hashes; raises EvidenceError Q-PROOF-007 for a broken file."""
+        entries: list[bytes] = []
+        hashes: list[bytes] = []
+        number = 0
+        while (bundle := self._newest("entries", number)) is not None:
+            tile = self._newest("0", number)
+            entries += _split_bundle(bundle)
+            data = tile.read_bytes() if tile is not None else b""
+            hashes += [data[at : at + _HASH] for at in range(0, len(data), _HASH)]
+            number += 1
+        return entries, hashes
+
+    def _newest(self, kind: str, number: int) -> Path | None:
+        whole = self._path(kind, number, BUNDLE)
+        if whole.is_file():
+            return whole
+        parts = sorted(whole.parent.glob(f"{whole.name}.p/*"), key=lambda path: int(path.name))
+        return parts[-1] if parts else None
+
+
+def _split_bundle(file: Path) -> list[bytes]:
+    data, entries, at = file.read_bytes(), [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 2], "big")
+        if at + 2 + size > len(data):
+            raise EvidenceError(
+                "Q-PROOF-007",
+                "a bundle of the journal is cut short",
+                "restore the journal's files",
+                str(file),
+            )
+        entries.append(data[at + 2 : at + 2 + size])
+        at += 2 + size
+    return entries
+
+
+class Journal:
+    """The one writer of a log: appends leaves, signs checkpoints; refuses to sign over lost records."""
+
+    def __init__(self, folder: Path, origin: str) -> None:
+        self.files = JournalFiles(folder)
+        self._folder = folder
+        self._signer = _signer(folder, origin)
+        self._frontier = Frontier()
+        self._tail: list[bytes] = []
+        entries, _ = self.files.read()
+        for entry in entries:
+            self._frontier.append(leaf_hash(entry))
+        self._tail = entries[len(entries) - len(entries) % BUNDLE :]
+        self._check_against_own_checkpoint(entries)
+        self._signed_size = -1
+
+    @property
+    def size(self) -> int:
+        """Records in the journal."""
+        return self._frontier.size
+
+    @property
+    def verification_keys(self) -> list[str]:
+        """The log's public keys."""
+        return self._signer.verification_keys
+
+    def _check_against_own_checkpoint(self, entries: Sequence[bytes]) -> None:
+        file = self._folder / "checkpoint"
+        if not file.is_file():
+            return
+        signed = open_note(file.read_text(), [read_key(key) for key in self.verification_keys])
+        frontier = Frontier()
+        for entry in entries[: signed.size]:
+            frontier.append(leaf_hash(entry))
+        if len(entries) < signed.size or frontier.root() != signed.root:
+            raise OutsideError(
+                "Q-PROOF-001", "the journal is not the one that was signed: nothing more is signed under its name",
+                "restore it forward, or begin a new journal in a new state directory", str(self._folder),
+            )  # fmt: skip
+
+    def append(self, leaves: Sequence[bytes]) -> None:
+        """Add leaves durably, bundle by bundle."""
+        for leaf in leaves:
+            self._frontier.append(leaf_hash(leaf))
+            self._tail.append(leaf)
+            if len(self._tail) == BUNDLE:
+                self.files.write(self._frontier.size // BUNDLE - 1, self._tail)
+                self._tail = []
+        if self._tail:
+            self.files.write(self._frontier.size // BUNDLE, self._tail)
+
+    def checkpoint(self) -> str | None:
+        """Sign the present size and root and store the note; None when nothing has been added since."""
+        if self._signed_size == self.size:
+            return None
+        note = self._signer.sign(
+            Checkpoint(self._signer.origin, self.size, self._frontier.root()), int(time.time())
+        )
+        write_atomically(self._folder / "checkpoint", note)
+        self._signed_size = self.size
+        return note
+
+
+def _signer(folder: Path, origin: str) -> LogSigner:
+    """The log's keys, made on first use; the public halves lie in `vkeys`."""
+    file = folder / "log.key"
+    if not file.is_file():
+        keys = (ed25519.Ed25519PrivateKey.generate(), mldsa.MLDSA44PrivateKey.generate())
+        write_atomically(file, b"".join(_pem(key) for key in keys))
+    text = file.read_bytes()
+    end = text.index(b"-----END PRIVATE KEY-----\n") + len(b"-----END PRIVATE KEY-----\n")
+    ed = cast("ed25519.Ed25519PrivateKey", serialization.load_pem_private_key(text[:end], None))
+    ml = cast("mldsa.MLDSA44PrivateKey", serialization.load_pem_private_key(text[end:], None))
+    signer = LogSigner(origin, ed, ml)
+    write_atomically(folder / "vkeys", "\n".join(signer.verification_keys) + "\n")
+    os.chmod(file, 0o600)  # noqa: PTH101 - beside the write that made it
+    return signer
+
+
+def _pem(key: ed25519.Ed25519PrivateKey | mldsa.MLDSA44PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

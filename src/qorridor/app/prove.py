@@ -1,0 +1,36 @@
+"""`qorridor prove`: verify the journals of a run, alone and against what their neighbours hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qorridor.adapters.stores.journal import JournalFiles
+from qorridor.app.node_journal import held_checkpoints, read_held
+from qorridor.base.errors import EvidenceError, OutsideError
+from qorridor.prove.verify import Verified, verify_journal
+
+
+def sites_of(run: Path) -> list[str]:
+    """Sites whose journals lie in a run's folder."""
+    return sorted(path.name.removeprefix("node-") for path in run.glob("node-*") if path.is_dir())
+
+
+def verify_site(run: Path, site: str) -> Verified:
+    """Verify one site's journal; raises EvidenceError with what is wrong, OutsideError without a journal.
+
+    The log's keys are taken from a neighbour that has pinned them, where there is one: keys that
+    lie beside the log are only a convenience.
+    """
+    folder = run / f"node-{site}" / "journal"
+    if not (folder / "vkeys").is_file():
+        raise OutsideError(
+            "Q-PROOF-009", f"{site} has no journal", "give the run's folder with --run", str(folder)
+        )
+    pinned = sorted(run.glob(f"node-*/checkpoints/{site}.vkeys"))
+    note = folder / "checkpoint"
+    if not note.is_file():
+        raise EvidenceError("Q-PROOF-005", f"the journal of {site} has no signed checkpoint",
+                            "it was removed, or the node never ran for five seconds", str(folder))  # fmt: skip
+    own = read_held(pinned[0] if pinned else folder / "vkeys", note.read_text())
+    entries, hashes = JournalFiles(folder).read()
+    return verify_journal(entries, hashes, own, held_checkpoints(run, site))
