@@ -13,7 +13,7 @@ Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Val
 _MAX_DEPTH = 16
 
 
-def encode(value: Value) -> bytes:
+def encode(value: object) -> bytes:
     """Deterministic encoding; raises TypeError for other types, ValueError beyond 64-bit integers."""
     out = bytearray()
     _encode(value, out)
@@ -80,22 +80,24 @@ def _decode(data: bytes, at: int, depth: int) -> tuple[Value, int]:
         return simple[info], at + 1
     number, at = _number(data, at + 1, info)
     match major:
-        case 0:
-            return number, at
-        case 1:
-            return -1 - number, at
+        case 0 | 1:
+            return (-1 - number if major else number), at
         case 2 | 3:
             return _string(data, at, number, text=major == 3)
         case 4:
-            items: list[Value] = []
-            for _ in range(number):
-                item, at = _decode(data, at, depth + 1)
-                items.append(item)
-            return items, at
+            return _array(data, at, number, depth)
         case 5:
             return _map(data, at, number, depth)
         case _:
             raise ValueError("CBOR tags are not used here")
+
+
+def _array(data: bytes, at: int, size: int, depth: int) -> tuple[Value, int]:
+    items: list[Value] = []
+    for _ in range(size):
+        item, at = _decode(data, at, depth + 1)
+        items.append(item)
+    return items, at
 
 
 def _number(data: bytes, at: int, info: int) -> tuple[int, int]:

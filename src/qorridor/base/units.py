@@ -24,6 +24,7 @@ class Quantity(float):
     __slots__ = ()
 
     def __new__(cls, value: float) -> Self:
+        """A value in the base unit; raises ValueError outside the type's range."""
         number = float(value)
         if not math.isfinite(number):
             raise ValueError(f"{value!r} is not a finite number")
@@ -58,7 +59,7 @@ class Quantity(float):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({float(self)!r})"
 
-    def _scaled(self) -> str:
+    def scaled(self) -> str:
         """The value in the largest unit that keeps it at or above one."""
         fitting = [(factor, name) for name, factor in self.units.items() if factor <= abs(self)]
         factor, name = max(fitting, default=(1.0, self.unit))
@@ -122,7 +123,7 @@ class BitRate(Quantity):
     unit, example = "bit/s", "10 Gbit/s"
     units = {"bit/s": 1.0, "kbit/s": 1e3, "Mbit/s": 1e6, "Gbit/s": 1e9, "Tbit/s": 1e12}
     __slots__ = ()
-    __str__ = Quantity._scaled
+    __str__ = Quantity.scaled
 
 
 class Frequency(Quantity):
@@ -130,7 +131,7 @@ class Frequency(Quantity):
 
     unit, units, example = "Hz", {"Hz": 1.0, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9, "THz": 1e12}, "1 GHz"
     __slots__ = ()
-    __str__ = Quantity._scaled
+    __str__ = Quantity.scaled
 
 
 class Rate(Quantity):

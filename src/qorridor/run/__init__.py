@@ -1,0 +1,1 @@
+"""Keys in motion: agreement between nodes, relay, roll-over and fallback; no input or output."""

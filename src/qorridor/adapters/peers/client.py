@@ -1,0 +1,84 @@
+"""A neighbouring node over mutual TLS: PeerNode (ports.peer_node) as HTTP calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from qorridor.adapters.peers import messages
+from qorridor.adapters.wire import http
+from qorridor.base.canonical import Json, canonical_json
+from qorridor.base.errors import KeySupplyError, OutsideError
+from qorridor.ports.key_store import Allotment, Association
+from qorridor.ports.peer_node import Hop, PathSupply
+
+PREFIX = "/q/v1"
+
+
+class PeerClient:
+    """One neighbour; `bulk` carries key agreement, `control` roll-over, so that neither waits."""
+
+    def __init__(self, site: str, bulk: http.Client, control: http.Client) -> None:
+        self.site = site
+        self._bulk = bulk
+        self._control = control
+
+    async def bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str
+    ) -> None:
+        """Have the neighbour bind keys of the common link."""
+        await self._call("bind", messages.bind_json(link, association, list(allotments), txid))
+
+    async def relay(self, hop: Hop) -> None:
+        """Hand keys on; returns when the last node of the path holds them."""
+        await self._call("relay", messages.hop_json(hop))
+
+    async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
+        """Have all nodes further down `path` burn what a transaction left with them."""
+        await self._call("void", {"txid": txid, "path": list[Json](path), "cause": cause})
+
+    async def supply(self, path: tuple[str, ...], size_bits: int) -> PathSupply:
+        """What the rest of a path, from the neighbour on, can still give."""
+        body = await self._call("supply", {"path": list[Json](path), "size_bits": size_bits})
+        return messages.read_supply(body)
+
+    async def keep_checkpoint(self, checkpoint: bytes) -> None:
+        """Leave this node's newest signed checkpoint with the neighbour."""
+        await self._expect(await self._bulk.request("POST", f"{PREFIX}/checkpoint", checkpoint, "text/plain"))
+
+    async def control(self, corridor: str, frame: bytes) -> bytes:
+        """Send one roll-over message and return the answer."""
+        response = await self._control.request("POST", f"{PREFIX}/roll/{corridor}", frame, "application/cbor")
+        return await self._expect(response)
+
+    def control_group(self) -> str:
+        """The key exchange group of the control connection, as this end reads it; empty without one."""
+        stream = self._control.stream
+        return stream.peer.group if stream is not None else ""
+
+    async def _call(self, what: str, body: Json) -> bytes:
+        return await self._expect(await self._bulk.request("POST", f"{PREFIX}/{what}", canonical_json(body)))
+
+    async def _expect(self, response: http.Response) -> bytes:
+        if response.status == 200:
+            return response.body
+        try:
+            told = json.loads(response.body)
+            code, cause = str(told["code"]), str(told["cause"])
+        except (ValueError, KeyError, TypeError):
+            code, cause = "", f"answer {response.status}"
+        if response.status == 409:
+            raise KeySupplyError(
+                code or "Q-KME-047",
+                f"{self.site} refuses: {cause}",
+                "see the journal of both nodes",
+                self.site,
+            )
+        raise OutsideError(
+            "Q-KME-044", f"{self.site} failed: {cause}", "see the other node's journal", self.site
+        )
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._bulk.close()
+        self._control.close()

@@ -1,0 +1,109 @@
+"""The listener for neighbouring nodes: calls in, answers out; refusals are answered and journalled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from qorridor.adapters.peers import messages
+from qorridor.adapters.peers.client import PREFIX
+from qorridor.adapters.wire import http, tls
+from qorridor.base.canonical import canonical_json
+from qorridor.base.errors import QorridorError
+from qorridor.records.events import Event
+from qorridor.run.key_manager import KeyManager
+
+Control = Callable[[str, str, bytes, str], Awaitable[bytes]]
+"""(corridor, sender's site, frame, TLS group) -> answering frame."""
+
+Record = Callable[[Event], Awaitable[None]]
+
+
+class PeerServer:
+    """Answers one node's neighbours; `checkpoint(site, text)` keeps a neighbour's newest checkpoint."""
+
+    def __init__(
+        self, manager: KeyManager, control: Control, checkpoint: Callable[[str, bytes], None], record: Record
+    ) -> None:
+        self._manager = manager
+        self._control = control
+        self._checkpoint = checkpoint
+        self._record = record
+
+    async def serve(self, stream: tls.Stream) -> None:
+        """Serve one connection of a neighbour; anybody else's certificate is refused."""
+        sender = await self._sender(stream)
+        if sender is None:
+            return
+
+        async def handle(request: http.Request) -> http.Response:
+            return await self._answer(request, sender, stream.peer.group)
+
+        await http.serve_requests(stream, handle)
+
+    async def _sender(self, stream: tls.Stream) -> str | None:
+        try:
+            identity = stream.peer.identity
+            if identity.kind != "node":
+                raise ValueError(f"{identity.uri} is no node")
+        except ValueError as error:
+            await self._record(
+                Event(
+                    "auth.refused",
+                    stream.peer.address,
+                    {"listener": "peer", "cause": str(error)},
+                    severity="P3",
+                )
+            )
+            return None
+        return identity.name
+
+    async def _answer(self, request: http.Request, sender: str, group: str) -> http.Response:
+        what, _, rest = request.path.removeprefix(f"{PREFIX}/").partition("/")
+        if request.method != "POST" or not request.path.startswith(f"{PREFIX}/"):
+            return http.Response(404)
+        try:
+            return http.Response(200, await self._dispatch(what, rest, request.body, sender, group))
+        except ValueError as error:
+            return _refusal(400, "Q-KME-048", str(error))
+        except QorridorError as error:
+            await self._record(
+                Event(
+                    "kme.refused",
+                    sender,
+                    {"call": what, "code": error.code, "cause": error.cause},
+                    severity="P4",
+                )
+            )
+            return _refusal(503 if error.code.startswith("Q-KME") else 409, error.code, error.cause)
+        except asyncio.CancelledError:
+            raise
+
+    async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, group: str) -> bytes:
+        match what:
+            case "bind":
+                await self._manager.accept_bind(*messages.read_bind(body), sender)
+            case "relay":
+                await self._manager.accept_hop(messages.read_hop(body), sender)
+            case "void":
+                fields = messages.Fields(body)
+                await self._manager.accept_void(
+                    fields.key_id("txid"), fields.path(), fields.text("cause")[:64]
+                )
+            case "supply":
+                fields = messages.Fields(body)
+                supply = await self._manager.path_supply(
+                    fields.path(), fields.number("size_bits", 8192), relayed=True
+                )
+                return canonical_json(messages.supply_json(supply))
+            case "checkpoint":
+                self._checkpoint(sender, body)
+            case "roll":
+                return await self._control(rest, sender, body, group)
+            case _:
+                raise ValueError(f"no call {what[:32]!r}")
+        return b"{}"
+
+
+def _refusal(status: int, code: str, cause: str) -> http.Response:
+    return http.Response(status, canonical_json({"code": code, "cause": cause}))

@@ -1,0 +1,212 @@
+"""Blocks and their atoms in the store: sealed pages of 64 atoms, a cursor that only moves forward."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import dataclass
+
+from qorridor.adapters.stores.sealing import Sealer
+from qorridor.base.errors import KeySupplyError
+from qorridor.ports.key_store import LinkStock
+from qorridor.records.keys import ATOM_BITS, KeyBlock
+from qorridor.run.agreement import ATOM_BYTES, FIRST_SOLD, BlockKeys
+
+PAGE_ATOMS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One block as the store knows it."""
+
+    block_id: bytes
+    link: str
+    owned: bool
+    atoms: int
+    cursor: int
+    simulated: bool
+
+
+class Blocks:
+    """Reads and writes atoms inside the caller's transaction."""
+
+    def __init__(self, database: sqlite3.Connection, root: Sealer, store_id: str) -> None:
+        self._db = database
+        self._root = root
+        self._id = store_id
+
+    def add(self, block: KeyBlock, *, owned: bool, keep: int, now: float) -> int:
+        """Store a block's first `keep` atoms; returns the bits burnt, -1 when the block is known."""
+        known = self._db.execute("SELECT 1 FROM block WHERE block_id = ?", (block.block_id,)).fetchone()
+        if known is not None:
+            return -1
+        atoms = min(len(block.key) // ATOM_BYTES, keep)
+        dek = os.urandom(32)
+        place = self._place(block.block_id)
+        self._db.execute(
+            "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (block.block_id, block.link, block.sequence, owned, atoms, FIRST_SOLD,
+             self._root.seal(dek, place), block.simulated, block.epsilon, now),
+        )  # fmt: skip
+        sealer = Sealer(dek)
+        view = block.key.reveal()
+        for page in range(-(-atoms // PAGE_ATOMS)):
+            start, end = page * PAGE_ATOMS, min((page + 1) * PAGE_ATOMS, atoms)
+            sealed = sealer.seal(view[start * ATOM_BYTES : end * ATOM_BYTES], f"{place}/{page}")
+            self._db.execute("INSERT INTO page VALUES (?, ?, ?)", (block.block_id, page, sealed))
+        return len(block.key) * 8 - atoms * ATOM_BITS
+
+    def find(self, block_id: bytes) -> BlockRow | None:
+        """One block, or None."""
+        row = self._db.execute(
+            "SELECT block_id, link, owned, atoms, cursor, simulated FROM block WHERE block_id = ?",
+            (block_id,),
+        ).fetchone()
+        return None if row is None else BlockRow(row[0], row[1], bool(row[2]), row[3], row[4], bool(row[5]))
+
+    def allot(self, link: str, count: int) -> tuple[BlockRow, int]:
+        """Advance the cursor of the oldest own block that still has `count` atoms in a row.
+
+        Returns the block and the first atom; raises KeySupplyError Q-KEY-020 when there is none.
+        """
+        row = self._db.execute(
+            "SELECT block_id FROM block WHERE link = ? AND owned AND atoms - cursor >= ? ORDER BY sequence LIMIT 1",
+            (link, count),
+        ).fetchone()
+        block = None if row is None else self.find(row[0])
+        if block is None:
+            raise KeySupplyError(
+                "Q-KEY-020", f"insufficient keys: link {link} has not {count} atoms of its own left",
+                "wait for the next block of the link, or ask for fewer keys", link,
+            )  # fmt: skip
+        moved = self._db.execute(
+            "UPDATE block SET cursor = cursor + ? WHERE block_id = ? AND cursor = ?",
+            (count, block.block_id, block.cursor),
+        )
+        if moved.rowcount != 1:
+            raise KeySupplyError(
+                "Q-KEY-021", "two allotments met in one block", "this is a defect: report it"
+            )
+        return block, block.cursor
+
+    def is_free(self, block_id: bytes, first: int, count: int) -> bool:
+        """Other end: whether nothing was ever bound or taken at these atoms."""
+        row = self._db.execute(
+            "SELECT 1 FROM key WHERE block_id = ? AND first < ? AND first + count > ? LIMIT 1",
+            (block_id, first + count, first),
+        ).fetchone()
+        return row is None
+
+    def keys_of(self, block_id: bytes) -> BlockKeys:
+        """The naming and binding keys of a block."""
+        return BlockKeys.of(memoryview(self._atoms(block_id, 0, 1)))
+
+    def read(self, block_id: bytes, first: int, count: int) -> bytearray:
+        """Atoms in clear; the caller wipes them."""
+        return self._atoms(block_id, first, count)
+
+    def _sealer(self, block_id: bytes) -> Sealer:
+        row = self._db.execute("SELECT dek FROM block WHERE block_id = ?", (block_id,)).fetchone()
+        return Sealer(self._root.open(row[0], self._place(block_id)))
+
+    def _place(self, block_id: bytes) -> str:
+        return f"{self._id}/{block_id.hex()}"
+
+    def _atoms(self, block_id: bytes, first: int, count: int) -> bytearray:
+        sealer, place, out = self._sealer(block_id), self._place(block_id), bytearray()
+        for page in range(first // PAGE_ATOMS, (first + count - 1) // PAGE_ATOMS + 1):
+            row = self._db.execute(
+                "SELECT sealed FROM page WHERE block_id = ? AND page = ?", (block_id, page)
+            ).fetchone()
+            plain = sealer.open(row[0], f"{place}/{page}")
+            start = max(first - page * PAGE_ATOMS, 0)
+            end = min(first + count - page * PAGE_ATOMS, PAGE_ATOMS)
+            out += plain[start * ATOM_BYTES : end * ATOM_BYTES]
+            plain[:] = bytes(len(plain))
+        return out
+
+    def erase(self, block_id: bytes, first: int, count: int) -> None:
+        """Zero atoms in their pages under fresh nonces; drop the block and its key once all are spent."""
+        sealer, place = self._sealer(block_id), self._place(block_id)
+        for page in range(first // PAGE_ATOMS, (first + count - 1) // PAGE_ATOMS + 1):
+            row = self._db.execute(
+                "SELECT sealed FROM page WHERE block_id = ? AND page = ?", (block_id, page)
+            ).fetchone()
+            plain = sealer.open(row[0], f"{place}/{page}")
+            start = max(first - page * PAGE_ATOMS, 0) * ATOM_BYTES
+            end = min(first + count - page * PAGE_ATOMS, PAGE_ATOMS) * ATOM_BYTES
+            plain[start:end] = bytes(end - start)
+            self._db.execute(
+                "UPDATE page SET sealed = ? WHERE block_id = ? AND page = ?",
+                (sealer.seal(plain, f"{place}/{page}"), block_id, page),
+            )
+
+    def trim(self, link: str, keep: int) -> None:
+        """Give up the oldest own atoms beyond `keep` available ones: what is not needed is not kept."""
+        rows = self._db.execute(
+            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC", (link,)
+        ).fetchall()
+        room = keep
+        for block_id, left in rows:
+            if left > room:
+                self._db.execute("UPDATE block SET cursor = atoms - ? WHERE block_id = ?", (room, block_id))
+            room -= min(left, room)
+
+    def drop_spent(self, link: str, foreign_limit: int) -> int:
+        """Destroy blocks that nothing can be taken from any more, their keys first (crypto-erasure).
+
+        An own block is spent when its cursor is at the end, a foreign one when it is not among the
+        newest `foreign_limit` of its link. Returns the bits that were never allotted.
+        """
+        spent = "SELECT block_id FROM block WHERE link = ? AND owned AND cursor >= atoms"
+        old = (
+            "SELECT block_id FROM block WHERE link = ? AND NOT owned ORDER BY sequence DESC LIMIT -1 OFFSET ?"
+        )
+        ids = [row[0] for row in self._db.execute(spent, (link,))]
+        ids += [row[0] for row in self._db.execute(old, (link, foreign_limit))]
+        return sum(self._drop(block_id) for block_id in ids)
+
+    def _drop(self, block_id: bytes) -> int:
+        busy = self._db.execute(
+            "SELECT 1 FROM key WHERE block_id = ? AND state IN ('reserved', 'bound') LIMIT 1", (block_id,)
+        ).fetchone()
+        if busy is not None:
+            return 0
+        return self.burn(block_id)
+
+    def burn(self, block_id: bytes) -> int:
+        """Destroy one block whatever its state; returns the bits that were never allotted."""
+        left = self._unallotted("WHERE block_id = ?", (block_id,))
+        self._db.execute("DELETE FROM page WHERE block_id = ?", (block_id,))
+        self._db.execute("DELETE FROM block WHERE block_id = ?", (block_id,))
+        return left
+
+    def drop_all(self) -> int:
+        """Destroy every block: the store was restored and nothing in it is provably unspent."""
+        left = self.available_bits()
+        self._db.execute("DELETE FROM page")
+        self._db.execute("DELETE FROM block")
+        return left
+
+    def stock(self, link: str) -> LinkStock:
+        """Atoms of a link by ownership."""
+        own, foreign, blocks, simulated = self._db.execute(
+            "SELECT coalesce(sum(CASE WHEN owned THEN atoms - cursor END), 0),"
+            " coalesce(sum(CASE WHEN owned THEN 0 ELSE atoms - cursor END), 0), count(*),"
+            " coalesce(max(simulated), 0) FROM block WHERE link = ?", (link,),
+        ).fetchone()  # fmt: skip
+        return LinkStock(own, foreign, blocks, bool(simulated))
+
+    def available_bits(self) -> int:
+        """Bits in all blocks that no key or pad was made of."""
+        return self._unallotted("", ())
+
+    def _unallotted(self, where: str, arguments: tuple[bytes, ...]) -> int:
+        atoms = self._db.execute(f"SELECT coalesce(sum(atoms), 0) FROM block {where}", arguments).fetchone()[
+            0
+        ]
+        used = self._db.execute(
+            f"SELECT coalesce(sum(count), 0) FROM key WHERE block_id IN (SELECT block_id FROM block {where})",
+            arguments,
+        ).fetchone()[0]
+        return int(atoms - used) * ATOM_BITS

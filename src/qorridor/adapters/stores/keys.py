@@ -1,0 +1,175 @@
+"""Rows of keys in the store: allotted, bound, handed out, voided; inside the caller's transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from qorridor.adapters.stores.blocks import Blocks
+from qorridor.adapters.stores.sealing import Sealer
+from qorridor.base.errors import KeySupplyError, PolicyRefusal
+from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Allotment, Association, Pad
+from qorridor.ports.world import Clock
+from qorridor.records.keys import ATOM_BITS, DeliveredKey
+from qorridor.run.agreement import association_bytes, atoms_for
+
+KEY_LIFETIME = 120.0
+TARGET_MARGIN = 60.0
+"""The target's end waits longer than the initiator's, by at least twice the clocks' difference."""
+
+
+class Keys:
+    """The key table; `role` says on which side of its association a row stands."""
+
+    def __init__(self, database: sqlite3.Connection, blocks: Blocks, root: Sealer, clock: Clock) -> None:
+        self._db = database
+        self._blocks = blocks
+        self._root = root
+        self._clock = clock
+
+    def reserve(self, link: str, association: Association, txid: str) -> Allotment:
+        """Allot one key from the oldest own block of `link` and note it as reserved."""
+        atoms = atoms_for(association.size_bits)
+        block, first = self._blocks.allot(link, atoms)
+        keys = self._blocks.keys_of(block.block_id)
+        key_id = keys.key_id(link, block.block_id, first)
+        with Secret(self._blocks.read(block.block_id, first, atoms)) as key:
+            digest = keys.digest(key_id, association, key.reveal()[: association.size_bits // 8])
+        allotment = Allotment(
+            key_id, block.block_id, first, atoms, association.size_bits, digest, block.simulated
+        )
+        self.insert(allotment, association, txid, "initiator", "reserved")
+        return allotment
+
+    def insert(
+        self, allotment: Allotment, association: Association, txid: str, role: str, state: str,
+        material: bytes | None = None,
+    ) -> None:  # fmt: skip
+        """Note one key; a target's row outlives the initiator's."""
+        margin = TARGET_MARGIN if role == "target" else 0.0
+        self._db.execute(
+            "INSERT INTO key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+            (allotment.key_id, role, state, allotment.block_id or None, allotment.first, allotment.count,
+             allotment.size_bits, association.initiator, json.dumps(list(association.targets)),
+             json.dumps(list(association.path)), txid, material, allotment.simulated,
+             self._clock.now() + KEY_LIFETIME + margin),
+        )  # fmt: skip
+
+    def bind(self, link: str, association: Association, allotments: Sequence[Allotment], txid: str) -> None:
+        """Bind all after every check, or raise; a repeated transaction changes nothing."""
+        if self._is_repeated(txid, association, allotments):
+            return
+        for allotment in allotments:
+            simulated = self._check_place(link, association, allotment)
+            placed = Allotment(
+                allotment.key_id, allotment.block_id, allotment.first, allotment.count,
+                allotment.size_bits, b"", simulated,
+            )  # fmt: skip
+            self.insert(placed, association, txid, "target", "bound")
+
+    def _is_repeated(self, txid: str, association: Association, allotments: Sequence[Allotment]) -> bool:
+        body = association_bytes(association).decode() + "".join(item.key_id for item in allotments)
+        row = self._db.execute("SELECT body FROM inbox WHERE txid = ?", (txid,)).fetchone()
+        if row is None:
+            self._db.execute("INSERT INTO inbox VALUES (?, ?, ?)", (txid, body, self._clock.now()))
+        elif row[0] != body:
+            raise KeySupplyError(
+                "Q-KEY-022", "one transaction arrived with two different contents",
+                "look at the peer: it repeats transactions wrongly or somebody forges them", txid,
+            )  # fmt: skip
+        return row is not None
+
+    def _check_place(self, link: str, association: Association, allotment: Allotment) -> bool:
+        """Whether the block is simulated, once everything about the place agrees."""
+        block = self._blocks.find(allotment.block_id)
+        count = atoms_for(association.size_bits)
+        agreed = (
+            block is not None and block.link == link and not block.owned and allotment.count == count
+            and allotment.first >= 1 and allotment.first + count <= block.atoms
+        )  # fmt: skip
+        if (
+            not agreed
+            or block is None
+            or not self._blocks.is_free(allotment.block_id, allotment.first, count)
+        ):
+            raise KeySupplyError(
+                "Q-KEY-023", "the peer binds key that this end does not hold for it",
+                "nothing was bound; the peer voids the key and takes a newer block", allotment.key_id,
+            )  # fmt: skip
+        keys = self._blocks.keys_of(allotment.block_id)
+        with Secret(self._blocks.read(allotment.block_id, allotment.first, count)) as key:
+            own = keys.digest(allotment.key_id, association, key.reveal()[: association.size_bits // 8])
+        named = keys.key_id(link, allotment.block_id, allotment.first)
+        if named != allotment.key_id or own != allotment.digest:
+            raise KeySupplyError(
+                "Q-KEY-025", "the two ends of a link hold different bits under one key_ID",
+                "the whole block is burnt at both ends; look at the link's distillation", allotment.key_id,
+            )  # fmt: skip
+        return block.simulated
+
+    def consume(
+        self, link: str, block_id: bytes, first: int, count: int, role: str, *, simulated: bool
+    ) -> Pad:
+        """Take atoms out of the store for one-time use: noted as delivered, erased at once."""
+        key_id = self._blocks.keys_of(block_id).key_id(link, block_id, first)
+        key = Secret(self._blocks.read(block_id, first, count))
+        allotment = Allotment(key_id, block_id, first, count, count * ATOM_BITS, b"", simulated)
+        self.insert(allotment, Association("pad", (), count * ATOM_BITS, ()), key_id, role, "delivered")
+        self._blocks.erase(block_id, first, count)
+        return Pad(allotment, key)
+
+    def deliverable(self, key_id: str, to: str, role: str, partner: str) -> sqlite3.Row | None:
+        """The row of a key that may go to `to` now, None when there is none; refuses foreign keys."""
+        row = self._db.execute(
+            "SELECT key_id, state, block_id, first, count, bits, initiator, targets, path, material,"
+            " simulated, expires FROM key WHERE key_id = ? AND role = ?", (key_id, role),
+        ).fetchone()  # fmt: skip
+        if row is None:
+            return None
+        mine = row[6] == to if role == "initiator" else to in json.loads(row[7])
+        if not mine:
+            raise PolicyRefusal(
+                "Q-POLICY-010",
+                "the key was not made for this SAE",
+                "ask with the certificate of its SAE",
+                key_id,
+            )
+        wrong_partner = partner and partner != row[6]
+        if wrong_partner or row[1] != "bound" or row[11] < self._clock.now():
+            return None
+        return row  # type: ignore[no-any-return]
+
+    def hand_out(self, row: sqlite3.Row, role: str) -> DeliveredKey:
+        """Note a row as delivered, erase its bytes from the store and return them."""
+        key_id, _, block_id, first, count, bits, _, _, path, material, simulated, _ = row
+        changed = self._db.execute(
+            "UPDATE key SET state = 'delivered', material = NULL, finished = ?"
+            " WHERE key_id = ? AND role = ? AND state = 'bound'", (self._clock.now(), key_id, role),
+        )  # fmt: skip
+        if changed.rowcount != 1:
+            raise KeySupplyError("Q-KEY-024", "one or more keys specified are not found on KME",
+                                 "fetch each key once", key_id)  # fmt: skip
+        if block_id is None:
+            key = Secret(self._root.open(material, f"held/{key_id}/{role}"))
+        else:
+            with Secret(self._blocks.read(block_id, first, count)) as atoms:
+                key = Secret(atoms.reveal()[: bits // 8])
+            self._blocks.erase(block_id, first, count)
+        return DeliveredKey(key_id, key, bool(simulated), tuple(json.loads(path)))
+
+    def void(self, where: str, argument: str | float, cause: str) -> list[str]:
+        """Burn the open keys that a condition names; returns their key_IDs."""
+        rows = self._db.execute(
+            f"SELECT key_id, role, block_id, first, count FROM key"
+            f" WHERE {where} AND state IN ('reserved', 'bound')", (argument,),
+        ).fetchall()  # fmt: skip
+        for key_id, role, block_id, first, count in rows:
+            self._db.execute(
+                "UPDATE key SET state = 'void', cause = ?, material = NULL, finished = ?"
+                " WHERE key_id = ? AND role = ?", (cause, self._clock.now(), key_id, role),
+            )  # fmt: skip
+            if block_id is not None and self._blocks.find(block_id) is not None:
+                self._blocks.erase(block_id, first, count)
+        return [row[0] for row in rows]

@@ -1,0 +1,357 @@
+"""The default key store: SQLite in WAL mode with synchronous=FULL, one writer thread."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from qorridor.adapters.stores import schema
+from qorridor.adapters.stores.blocks import Blocks
+from qorridor.adapters.stores.keys import Keys
+from qorridor.adapters.stores.rolls import Rolls
+from qorridor.adapters.stores.sealing import Sealer
+from qorridor.base.errors import KeySupplyError, OutsideError
+from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
+from qorridor.ports.rolls import RollRow, Row, StateRow
+from qorridor.ports.world import Clock
+from qorridor.records.events import Event
+from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
+
+Result = TypeVar("Result")
+
+FOREIGN_BLOCKS = 64
+
+
+class SqliteStore:
+    """KeyStore (ports.key_store) over one SQLite file; see `schema` for its tables."""
+
+    def __init__(self, folder: Path, root: Sealer, clock: Clock, source: str) -> None:
+        self._clock = clock
+        self._source = source
+        self._root = root
+        self._db, self._lock = schema.open_database(folder)
+        self.incarnation, self.was_restored = schema.settle_incarnation(self._db, folder)
+        identity = schema.get_meta(self._db, "store") or self.incarnation
+        schema.set_meta(self._db, "store", identity)
+        self._blocks = Blocks(self._db, root, identity)
+        self._keys = Keys(self._db, self._blocks, root, clock)
+        self._rolls = Rolls(self._db, root, clock)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        if self.was_restored:
+            self._void_everything()
+
+    async def close(self) -> None:
+        """Checkpoint, so that no erased key stays in the write-ahead log, and close."""
+        await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        self._writer.shutdown()
+        self._db.close()
+        self._lock.close()
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+    @contextmanager
+    def _transaction(self, also: Sequence[Row]) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._record(also)
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise OutsideError(
+                "Q-KEY-044", f"the key store cannot be written: {error}",
+                "free space on its disk; nothing was changed", self._source,
+            ) from error  # fmt: skip
+
+    def _record(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            match row:
+                case Event():
+                    self._record_event(row)
+                case RollRow():
+                    self._rolls.put(row)
+                case StateRow():
+                    self._rolls.put_state(row)
+
+    def _record_event(self, event: Event) -> None:
+        now = self._clock.now()
+        number = self._db.execute("SELECT coalesce(max(n), 0) + 1 FROM event").fetchone()[0]
+        leaf = event.leaf(number, now, self._source)
+        self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
+
+    def _burn(self, cause: str, bits: int) -> None:
+        if bits:
+            self._db.execute(
+                "INSERT INTO burnt VALUES (?, ?) ON CONFLICT (cause) DO UPDATE SET bits = bits + excluded.bits",
+                (cause, bits),
+            )
+
+    def _void_everything(self) -> None:
+        with self._transaction([Event("key.store-restored", self._source, severity="P2")]):
+            self._burn("restored", self._blocks.drop_all())
+            self._db.execute(
+                "UPDATE key SET state = 'void', cause = 'restored', material = NULL, finished = ?"
+                " WHERE state IN ('reserved', 'bound')", (self._clock.now(),),
+            )  # fmt: skip
+
+    # -- journal ------------------------------------------------------------------------------
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Rows that go with no change of keys, in one durable transaction."""
+
+        def work() -> None:
+            with self._transaction(rows):
+                pass
+
+        await self._run(work)
+
+    async def rolls(self, corridor: str, most: int = 3) -> list[RollRow]:
+        """The newest rolls of a corridor, newest first."""
+        return await self._run(lambda: self._rolls.newest(corridor, most))
+
+    async def last_state(self, corridor: str) -> StateRow | None:
+        """The newest transition record of a corridor."""
+        return await self._run(lambda: self._rolls.last_state(corridor))
+
+    async def forget_outputs(self, corridor: str, below: int) -> None:
+        """Erase the stored outputs of all epochs below `below`."""
+
+        def work() -> None:
+            with self._transaction(()):
+                self._rolls.forget_outputs(corridor, below)
+
+        await self._run(work)
+
+    async def events_after(self, number: int, most: int = 256) -> list[tuple[int, bytes]]:
+        """Leaves in order, for the journal's sequencer."""
+
+        def work() -> list[tuple[int, bytes]]:
+            return self._db.execute(
+                "SELECT n, leaf FROM event WHERE n > ? ORDER BY n LIMIT ?", (number, most)
+            ).fetchall()
+
+        return await self._run(work)
+
+    # -- blocks -------------------------------------------------------------------------------
+
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
+        """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
+
+        def work() -> None:
+            with self._transaction(also):
+                burnt = self._blocks.add(block, owned=owned, keep=keep, now=self._clock.now())
+                self._burn("surplus", max(burnt, 0))
+                if owned:
+                    self._blocks.trim(block.link, keep)
+                self._burn("unused", self._blocks.drop_spent(block.link, FOREIGN_BLOCKS))
+
+        await self._run(work)
+
+    async def stock(self, link: str) -> LinkStock:
+        """What lies in store for one link."""
+        return await self._run(lambda: self._blocks.stock(link))
+
+    async def next_sequence(self, link: str) -> int:
+        """One more than the newest block's sequence number of a link."""
+
+        def work() -> int:
+            row = self._db.execute("SELECT max(sequence) FROM block WHERE link = ?", (link,)).fetchone()
+            return 0 if row[0] is None else int(row[0]) + 1
+
+        return await self._run(work)
+
+    # -- agreement ----------------------------------------------------------------------------
+
+    async def reserve(
+        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
+    ) -> list[Allotment]:
+        """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
+
+        def work() -> list[Allotment]:
+            with self._transaction(also):
+                return [self._keys.reserve(link, association, txid) for _ in range(count)]
+
+        return await self._run(work)
+
+    async def bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str,
+        also: Sequence[Row] = (),
+    ) -> None:  # fmt: skip
+        """Other end: check place, ownership and digest, then bind all or raise KeySupplyError."""
+
+        def work() -> None:
+            with self._transaction(also):
+                self._keys.bind(link, association, allotments, txid)
+
+        await self._run(work)
+
+    async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
+        """Owner end: every peer has acknowledged; reserved becomes bound."""
+
+        def work() -> None:
+            with self._transaction(also):
+                changed = self._db.execute(
+                    "UPDATE key SET state = 'bound' WHERE txid = ? AND role = 'initiator' AND state = 'reserved'",
+                    (txid,),
+                )
+                if changed.rowcount < 1:
+                    raise KeySupplyError(
+                        "Q-KEY-026", "the keys of this transaction were voided meanwhile", "ask again", txid
+                    )
+
+        await self._run(work)
+
+    async def hold(
+        self, association: Association, key_id: str, key: Secret, txid: str, role: str, *,
+        simulated: bool, also: Sequence[Row] = (),
+    ) -> None:  # fmt: skip
+        """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
+        state = "reserved" if role == "initiator" else "bound"
+        material = self._root.seal(key.reveal(), f"held/{key_id}/{role}")
+        allotment = Allotment(key_id, b"", 0, 0, association.size_bits, b"", simulated)
+
+        def work() -> None:
+            with self._transaction(also):
+                known = self._db.execute(
+                    "SELECT txid FROM key WHERE key_id = ? AND role = ?", (key_id, role)
+                ).fetchone()
+                if known is None:
+                    self._keys.insert(allotment, association, txid, role, state, material)
+                elif known[0] != txid:
+                    raise KeySupplyError("Q-KEY-022", "one key_ID arrived for two transactions",
+                                         "look at the peer: it repeats transactions wrongly", key_id)  # fmt: skip
+
+        await self._run(work)
+
+    # -- pads ---------------------------------------------------------------------------------
+
+    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
+        """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
+
+        def work() -> Pad:
+            with self._transaction(also):
+                block, first = self._blocks.allot(link, count)
+                return self._keys.consume(
+                    link, block.block_id, first, count, "initiator", simulated=block.simulated
+                )
+
+        return await self._run(work)
+
+    async def match_pad(
+        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
+    ) -> Pad:
+        """Other end: the same atoms, durably gone from the store when returned."""
+
+        def work() -> Pad:
+            with self._transaction(also):
+                block = self._blocks.find(block_id)
+                if (
+                    block is None or block.link != link or block.owned or first < 1
+                    or first + count > block.atoms or not self._blocks.is_free(block_id, first, count)
+                ):  # fmt: skip
+                    raise KeySupplyError(
+                        "Q-KEY-023", "the peer uses pad that this end does not hold for it",
+                        "nothing was relayed; the peer takes a newer block", link,
+                    )  # fmt: skip
+                return self._keys.consume(link, block_id, first, count, "target", simulated=block.simulated)
+
+        return await self._run(work)
+
+    # -- delivery -----------------------------------------------------------------------------
+
+    async def deliver(
+        self, key_ids: Sequence[str], to: str, *, as_initiator: bool, partner: str = "",
+        also: Sequence[Row] = (),
+    ) -> list[DeliveredKey]:  # fmt: skip
+        """All keys or none; raises PolicyRefusal for a foreign key, KeySupplyError Q-KEY-024 for a
+        missing one. The bytes are returned after the rows are gone."""
+        role = "initiator" if as_initiator else "target"
+
+        def work() -> list[DeliveredKey]:
+            with self._transaction(also):
+                rows = [self._keys.deliverable(key_id, to, role, partner) for key_id in key_ids]
+                if None in rows:
+                    raise KeySupplyError(
+                        "Q-KEY-024", "one or more keys specified are not found on KME",
+                        "fetch each key once, within its lifetime, at the KME of the right site",
+                    )  # fmt: skip
+                return [self._keys.hand_out(row, role) for row in rows if row is not None]
+
+        return await self._run(work)
+
+    # -- ends ---------------------------------------------------------------------------------
+
+    async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
+        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
+
+        def work() -> list[str]:
+            with self._transaction(()):
+                burnt = self._keys.void("txid = ?", txid, cause)
+                self._record(also if burnt else ())
+                return burnt
+
+        return await self._run(work)
+
+    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
+        """Void every reserved or bound key whose time is over."""
+
+        def work() -> list[str]:
+            with self._transaction(()):
+                burnt = self._keys.void("expires < ?", now, "expired")
+                self._record(also if burnt else ())
+                return burnt
+
+        return await self._run(work)
+
+    async def burn_block(self, block_id: bytes, cause: str, also: Sequence[Row] = ()) -> None:
+        """Give up a whole block whose two ends disagree."""
+
+        def work() -> None:
+            with self._transaction(also):
+                self._db.execute(
+                    "UPDATE key SET state = 'void', cause = ?, finished = ?"
+                    " WHERE block_id = ? AND state IN ('reserved', 'bound')",
+                    (cause, self._clock.now(), block_id),
+                )
+                self._burn(cause, self._blocks.burn(block_id))
+
+        await self._run(work)
+
+    async def count(self) -> KeyCounts:
+        """The bit balance of the whole store."""
+        return await self._run(self._count)
+
+    def _count(self) -> KeyCounts:
+        states = dict(
+            self._db.execute("SELECT state, sum(count) FROM key WHERE block_id IS NOT NULL GROUP BY state")
+        )
+        bits = {state: atoms * ATOM_BITS for state, atoms in states.items()}
+        burnt = self._db.execute("SELECT coalesce(sum(bits), 0) FROM burnt").fetchone()[0]
+        available = self._blocks.available_bits()
+        void = bits.get("void", 0) + burnt
+        parts = (available, bits.get("reserved", 0), bits.get("bound", 0), bits.get("delivered", 0), void)
+        return KeyCounts(sum(parts), *parts)
+
+    async def burnt(self) -> dict[str, int]:
+        """Bits burnt by cause, voided keys included."""
+
+        def work() -> dict[str, int]:
+            result = dict(self._db.execute("SELECT cause, bits FROM burnt"))
+            voided = self._db.execute(
+                "SELECT cause, sum(count) FROM key WHERE state = 'void' AND block_id IS NOT NULL GROUP BY cause"
+            )
+            for cause, atoms in voided:
+                result[cause] = result.get(cause, 0) + atoms * ATOM_BITS
+            return result
+
+        return await self._run(work)

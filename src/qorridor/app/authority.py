@@ -1,0 +1,236 @@
+"""`qorridor authority`: the issuing authority and enrolment by one-time token and signing request.
+
+    supervisor --token request (Unix socket, same user)--> authority
+    node       --CSR + one-time token (TLS, authority pinned in the token)--> authority --> chain, trust
+
+The authority never holds a private key of a node, link end, SAE or operator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from qorridor.adapters.wire import certificates, contexts, frames, http, tls
+from qorridor.adapters.wire.certificates import Issuer
+from qorridor.adapters.wire.files import write_atomically
+from qorridor.adapters.wire.system import SystemClock, SystemEntropy
+from qorridor.app import process
+from qorridor.app.estate_file import load
+from qorridor.app.run_folder import announce
+from qorridor.base import cbor
+from qorridor.base.errors import PolicyRefusal
+from qorridor.base.names import Identity
+from qorridor.estate.model import trust_domain
+from qorridor.ports.world import Clock, Entropy
+
+KINDS = ("node", "sae", "link", "operator")
+TOKEN_SECONDS = 15 * 60
+_ROOTS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p384", "post-quantum": "ml-dsa-87"}
+_ISSUERS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p256", "post-quantum": "ml-dsa-65"}
+_FAMILY = {"ecdsa-p256": "traditional", "ecdsa-p384": "traditional", "ml-dsa-65": "post-quantum",
+           "ml-dsa-87": "post-quantum"}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Authority:
+    """Issuers per kind and family, and the register of tokens and certificates."""
+
+    folder: Path
+    organisation: str
+    domain: str
+    clock: Clock
+    entropy: Entropy
+    issuers: dict[tuple[str, str], Issuer]
+    register: sqlite3.Connection
+
+    def trust(self, kind: str) -> bytes:
+        """PEM bundle of the issuing authorities of one kind of identity."""
+        return b"".join(
+            certificates.certificate_pem(self.issuers[kind, family].certificate) for family in _ISSUERS
+        )
+
+    def grant(self, identity: Identity) -> str:
+        """A one-time token for one identity, valid for 15 minutes; only its hash is kept."""
+        token = self.entropy.draw(32).hex()
+        with self.register:
+            self.register.execute(
+                "INSERT INTO token VALUES (?, ?, ?, NULL)",
+                (_hash(token), identity.uri, self.clock.now() + TOKEN_SECONDS),
+            )
+        return token
+
+    def enrol(self, token: str, requests: list[bytes]) -> dict[str, str]:
+        """Certificates for all requests of one token; raises PolicyRefusal, and then issues nothing."""
+        now = self.clock.now()
+        row = self.register.execute(
+            "SELECT identity, expires, used FROM token WHERE hash = ?", (_hash(token),)
+        ).fetchone()
+        if row is None or row[2] is not None or row[1] < now:
+            why = "unknown" if row is None else "spent" if row[2] is not None else "expired"
+            raise PolicyRefusal(
+                "Q-POLICY-001", f"the enrolment token is {why}", "ask the authority for a new token"
+            )
+        identity = Identity.parse(row[0])
+        try:
+            chains = [self._issue(identity, request) for request in requests]
+        except ValueError as error:
+            raise PolicyRefusal(
+                "Q-POLICY-002", f"the signing request is refused: {error}",
+                "make the request for the identity that the token names",
+            ) from error  # fmt: skip
+        with self.register:
+            spent = self.register.execute(
+                "UPDATE token SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
+            )
+            if spent.rowcount != 1:
+                raise PolicyRefusal(
+                    "Q-POLICY-001", "the enrolment token is spent", "ask the authority for a new token"
+                )
+            self.register.executemany(
+                "INSERT INTO certificate VALUES (?, ?, ?, ?)",
+                [(str(serial), identity.uri, now, "good") for _, serial in chains],
+            )
+        trust = {f"trust-{kind}": self.trust(kind).decode() for kind in KINDS}
+        return {f"chain-{index}": chain for index, (chain, _) in enumerate(chains)} | trust
+
+    def _issue(self, identity: Identity, request: bytes) -> tuple[str, int]:
+        family = _FAMILY[certificates.request_algorithm(request)]
+        issuer = self.issuers[identity.kind, family]
+        leaf = certificates.sign_request(issuer, request, identity, certificates.utc(self.clock.now()))
+        chain = certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
+        return chain.decode(), leaf.serial_number
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def open_authority(folder: Path, organisation: str, domain: str, clock: Clock, entropy: Entropy) -> Authority:
+    """The authority of `folder`, made on first use: two roots, and an issuer per kind and family."""
+    if not (folder / "authority.db").is_file():
+        _make(folder, organisation, clock)
+    register = sqlite3.connect(folder / "authority.db")
+    register.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        "CREATE TABLE IF NOT EXISTS token (hash TEXT PRIMARY KEY, identity TEXT, expires REAL, used REAL);"
+        "CREATE TABLE IF NOT EXISTS certificate"
+        " (serial TEXT PRIMARY KEY, identity TEXT, issued REAL, state TEXT);"
+    )
+    issuers = {
+        (kind, family): certificates.load_issuer(
+            (folder / f"{kind}-{family}.pem").read_bytes(), (folder / f"{kind}-{family}.key").read_bytes()
+        )
+        for kind in (*KINDS, "authority")
+        for family in _ISSUERS
+    }
+    return Authority(folder, organisation, domain, clock, entropy, issuers, register)
+
+
+def _make(folder: Path, organisation: str, clock: Clock) -> None:
+    now = certificates.utc(clock.now())
+    for family, algorithm in _ISSUERS.items():
+        root = certificates.make_root(organisation, _ROOTS[family], now, f"root {family}")
+        write_atomically(folder / f"root-{family}.pem", certificates.certificate_pem(root.certificate))
+        write_atomically(folder / f"root-{family}.key", certificates.key_pem(root.key))
+        for kind in (*KINDS, "authority"):
+            issuer = certificates.make_issuer(
+                root, organisation, algorithm, now, f"{kind} authority {family}"
+            )
+            write_atomically(
+                folder / f"{kind}-{family}.pem", certificates.certificate_pem(issuer.certificate)
+            )
+            write_atomically(folder / f"{kind}-{family}.key", certificates.key_pem(issuer.key))
+
+
+def _own_credentials(authority: Authority, host: str) -> contexts.Credentials:
+    """The authority's own server certificate, made afresh at each start."""
+    identity = Identity(authority.domain, "authority", "authority")
+    key = certificates.generate_key("ecdsa-p256")
+    request = certificates.make_request(identity, key, (host,))
+    issuer = authority.issuers["authority", "traditional"]
+    now = certificates.utc(authority.clock.now())
+    leaf = certificates.sign_request(issuer, request, identity, now)
+    chain_file, key_file = authority.folder / "server.pem", authority.folder / "server.key"
+    write_atomically(
+        chain_file, certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
+    )
+    write_atomically(key_file, certificates.key_pem(key))
+    return contexts.Credentials(((chain_file, key_file),))
+
+
+def _answer(authority: Authority, request: http.Request) -> http.Response:
+    """POST /enrol/v1 {token, requests: [PEM]} -> chains and trust bundles; 403 with the cause."""
+    if request.method != "POST" or request.path != "/enrol/v1":
+        return http.Response(404)
+    try:
+        asked = json.loads(request.body)
+        token, requests = asked["token"], [text.encode() for text in asked["requests"]]
+        if not isinstance(token, str) or not 1 <= len(requests) <= 4:
+            raise ValueError("a token and one to four requests are needed")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return http.Response(400, b'{"message":"enrolment needs a token and signing requests"}')
+    try:
+        return http.Response(200, json.dumps(authority.enrol(token, requests)).encode())
+    except PolicyRefusal as refusal:
+        return http.Response(403, json.dumps({"code": refusal.code, "message": refusal.cause}).encode())
+
+
+async def serve_authority(
+    authority: Authority, host: str, socket: Path
+) -> tuple[asyncio.Server, asyncio.Server]:
+    """The enrolment listener on a free port of `host`, and the token socket for this user."""
+    context = contexts.anonymous_server(_own_credentials(authority, host))
+
+    async def enrolment(stream: tls.Stream) -> None:
+        async def handle(request: http.Request) -> http.Response:
+            return _answer(authority, request)
+
+        await http.serve_requests(stream, handle)
+
+    async def tokens(channel: frames.Channel) -> None:
+        while (frame := await channel.receive()) is not None:
+            identity = Identity.parse(str(frame.get("identity", "")))
+            if identity.trust_domain != authority.domain or identity.kind not in KINDS:
+                await channel.send({"refused": f"no authority for {identity.uri}"})
+                continue
+            await channel.send({"token": authority.grant(identity)})
+
+    def refused(address: str, cause: str) -> None:
+        del address, cause  # the dialer is told; enrolment refusals proper are answered with 403
+
+    listener = await tls.serve(enrolment, lambda: context, host, 0, refused=refused)
+    return listener, await frames.serve_unix(socket, tokens)
+
+
+def enrolment_ticket(authority_address: str, anchor: bytes, identity: Identity, token: str) -> cbor.Value:
+    """What a new process is given: where to enrol, whom to trust for that, and its one-time token."""
+    return {
+        "authority": authority_address, "anchor": anchor.decode(), "identity": identity.uri, "token": token,
+    }  # fmt: skip
+
+
+async def run_authority(estate_file: Path, state: Path, bind: str, stop: asyncio.Event) -> None:
+    """Serve enrolment until `stop`."""
+    estate = load(estate_file)
+    authority = open_authority(
+        state, estate.organisation, trust_domain(estate), SystemClock(), SystemEntropy()
+    )
+    listener, tokens = await serve_authority(authority, bind, state / "tokens.sock")
+    host, port = listener.sockets[0].getsockname()[:2]
+    announce(state, {"authority": f"{host}:{port}"})
+    await stop.wait()
+    listener.close()
+    tokens.close()
+    authority.register.close()
+
+
+def main(estate_file: Path, state: Path, bind: str) -> None:
+    """Entry of the process."""
+    process.harden()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    process.run_until_signalled(lambda stop: run_authority(estate_file, state, bind, stop))

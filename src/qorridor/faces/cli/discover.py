@@ -1,0 +1,58 @@
+"""`qorridor discover`: the cryptography in use, as a CycloneDX CBOM."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from qorridor.faces.cli import output
+from qorridor.faces.cli.session import Session
+
+if TYPE_CHECKING:
+    from qorridor.records.inventory import Inventory
+
+
+@click.command(
+    help="Scan what the estate names (and certificate files below PATH) and write a CycloneDX CBOM. "
+    "Nothing is scanned that is not named."
+)
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--only", multiple=True, metavar="NAME", help="Only the scan of that name; may be repeated.")
+@click.option("--out", default="inventory.cdx.json", show_default=True, type=click.Path(path_type=Path))
+@click.pass_obj
+def command(session: Session, path: Path | None, only: tuple[str, ...], out: Path) -> None:
+    """Scan, merge, write."""
+    from qorridor.adapters.wire.files import write_atomically  # noqa: PLC0415 - keeps help cheap
+    from qorridor.app.discover import chosen, discover, endpoints  # noqa: PLC0415
+    from qorridor.app.estate_file import load  # noqa: PLC0415
+    from qorridor.records import cyclonedx  # noqa: PLC0415
+
+    estate = load(session.estate) if path is None or only or Path(session.estate).exists() else None
+    points = endpoints(estate, chosen(estate, only)) if estate else []
+    if session.dry_run:
+        output.emit(session, {"endpoints": [p.locator for p in points]}, "\n".join(p.locator for p in points))
+        return
+    with output.progress(session, "end points looked at", len(points)) as progress:
+        inventory = discover(estate, only=only, folder=path, done=progress.step)
+    text = cyclonedx.write(inventory)
+    write_atomically(out, text, mode=0o644)
+    if session.as_json:
+        click.echo(text, nl=False)
+        return
+    click.echo(_summary(inventory, out))
+
+
+def _summary(inventory: Inventory, out: Path) -> str:
+    counts = {kind: len(inventory.of_kind(kind)) for kind in ("certificate", "protocol", "algorithm")}
+    keys = sum(asset.name == "private key" for asset in inventory.assets)
+    rows = [
+        [scanner, *(str(found[state]) for state in ("seen", "parsed", "skipped", "failed"))]
+        for scanner, found in inventory.counts().items()
+    ]
+    share = inventory.share_seen
+    seen = "nothing was looked at" if share is None else f"coverage {share:.0%}"
+    found = f"{counts['certificate']} certificates, {counts['protocol']} TLS endpoints, {keys} private keys"
+    heads = ("scanner", "seen", "parsed", "skipped", "failed")
+    return f"{found}, {counts['algorithm']} algorithms; {seen}\n{output.table(rows, heads)}\n→ {out}"

@@ -1,0 +1,154 @@
+"""The command line: one lazily imported module per verb, so that help costs nothing.
+
+A verb `v` is a row of VERBS and a module `faces/cli/v.py` whose `command` is its click command.
+Global options are added to every command, so they may stand before or after the verb.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from qorridor.base.errors import QorridorError
+from qorridor.faces.cli.session import Session
+
+
+class Verb(NamedTuple):
+    """Where a verb's command lives and what it does, in one line."""
+
+    module: str
+    help: str
+
+
+_HERE = "qorridor.faces.cli"
+VERBS: Mapping[str, Verb] = {
+    "init": Verb(f"{_HERE}.init", "Write an example estate to start from."),
+    "check": Verb(f"{_HERE}.check", "Explain every mistake of the estate with its line."),
+    "discover": Verb(f"{_HERE}.discover", "Find the cryptography in use: end points, certificates, keys."),
+    "assess": Verb(f"{_HERE}.assess", "Say with reasons how exposed each flow is."),
+    "plan": Verb(f"{_HERE}.plan", "Compute what each fibre and corridor can carry."),
+    "run": Verb(f"{_HERE}.run", "Run a corridor on this machine: every part a process of its own."),
+    "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
+    "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
+    "doctor": Verb(f"{_HERE}.doctor", "Look for what is missing, and name the command that mends it."),
+    "explain": Verb(f"{_HERE}.explain", "Explain an error code, a term or a flow."),
+    "plugins": Verb(f"{_HERE}.plugins", "List the drivers that an estate may name."),
+    "schema": Verb(f"{_HERE}.schema", "Print the JSON Schema of the estate or of a document."),
+    "authority": Verb(f"{_HERE}.authority", "Serve the issuing authority and enrolment."),
+    "node": Verb(f"{_HERE}.node", "Serve one site: keys, relay, roll-over, journal."),
+    "tunnel": Verb(f"{_HERE}.tunnel", "Serve one end of a tls-tunnel."),
+    "completion": Verb(f"{_HERE}.completion", "Print shell completion for bash, zsh or fish."),
+}
+
+
+def _set(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Store a global option unless it is only the default."""
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not None and source is not click.core.ParameterSource.DEFAULT:
+        setattr(context.find_root().obj, str(parameter.name), value)
+
+
+def global_options() -> list[click.Parameter]:
+    """Fresh global options: click binds them to one command each."""
+    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": _set}
+    value: dict[str, Any] = {"expose_value": False, "callback": _set}
+    return [
+        click.Option(["--estate"], metavar="PATH", help="The estate file (default ./estate.toml).", **value),
+        click.Option(
+            ["--json", "as_json"], help="Answer as JSON on standard output, nothing else there.", **flag
+        ),
+        click.Option(["--quiet"], help="No words beside the answer.", **flag),
+        click.Option(["-v", "--verbose", "verbose"], count=True, help="More words.", **value),
+        click.Option(["--dry-run"], help="Say what would happen; change nothing.", **flag),
+        click.Option(["--random-state"], type=int, metavar="N", help="Seed of simulations only.", **value),
+        click.Option(["--no-color"], help="No colours.", **flag),
+    ]
+
+
+def _with_globals(command: click.Command) -> click.Command:
+    """Give a command, and the commands of a group, the global options once."""
+    present = {name for parameter in command.params for name in parameter.opts}
+    command.params += [option for option in global_options() if not present & set(option.opts)]
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            _with_globals(inner)
+    return command
+
+
+class _Lazy(click.Group):
+    """Imports a verb's module when it is called, never to print help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[cmd_name].module).command
+        return _with_globals(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
+
+def _version(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    if value:
+        from importlib import metadata  # noqa: PLC0415 - only this option needs it
+
+        click.echo(f"qorridor {metadata.version('qorridor')}")
+        context.exit()
+
+
+cli = _Lazy(
+    "qorridor",
+    params=[
+        *global_options(),
+        click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version,
+                     help="Print the version."),
+    ],
+    help="From where your cryptography is to a running, watched and provable quantum-safe network.",
+    epilog="Start with `qorridor init`, then `qorridor check`. Exit codes: 0 done, 1 does not hold, 2 usage, "
+    "3 estate, 4 outside, 5 refused by policy, 70 our fault.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one call; returns its exit code and never raises."""
+    session = Session()
+    try:
+        result = cli.main(list(arguments), prog_name="qorridor", obj=session, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except QorridorError as error:
+        from qorridor.faces.cli.output import fail  # noqa: PLC0415 - keeps help cheap
+
+        return fail(session, error)
+    except Exception as error:
+        from qorridor.faces.cli.output import bug  # noqa: PLC0415
+
+        if session.verbose > 1:
+            raise
+        return bug(session, error)
+    return result if isinstance(result, int) else 0
+
+
+def main() -> NoReturn:
+    """Entry point of the console script."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        sys.stderr.close()
+    sys.exit(code)

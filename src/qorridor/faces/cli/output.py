@@ -1,0 +1,125 @@
+"""How every verb speaks: data to standard output, words to standard error, pure JSON with --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from qorridor.base.errors import QorridorError
+from qorridor.faces.cli.session import Session
+
+PATIENCE = 2.0  # seconds of silence that a reader accepts
+_REPORT = "If this did not help you, report it with the code {code} and `qorridor --version`; send no keys."
+
+
+def emit(session: Session, document: Mapping[str, Any] | Sequence[Any], text: str | None = None) -> None:
+    """The answer of a verb: the document with --json, else `text` (or the document, indented)."""
+    if session.as_json or text is None:
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    elif text:
+        click.echo(text)
+
+
+def emit_line(session: Session, document: Mapping[str, Any], text: str) -> None:
+    """One row of a lasting answer: a JSON line with --json, else text."""
+    click.echo(json.dumps(document, ensure_ascii=False, default=str) if session.as_json else text)
+
+
+def say(session: Session, text: str) -> None:
+    """Words beside the answer, to standard error; silent with --quiet."""
+    if not session.quiet:
+        click.echo(text, err=True)
+
+
+def table(rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> str:
+    """Columns padded to their widest cell, two spaces apart."""
+    lines = [list(heads), *map(list, rows)] if heads else [list(row) for row in rows]
+    if not lines:
+        return ""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+class Progress:
+    """Steps of something long; the first line appears after two seconds."""
+
+    def __init__(self, session: Session, label: str, total: int | None = None) -> None:
+        self._session, self._label, self._total, self._done = session, label, total, 0
+        self._next = time.monotonic() + PATIENCE
+
+    def step(self, count: int = 1) -> None:
+        """`count` more steps are done."""
+        self._done += count
+        if time.monotonic() >= self._next:
+            of = f" of {self._total}" if self._total else ""
+            say(self._session, f"{self._label}: {self._done}{of} …")
+            self._next = time.monotonic() + PATIENCE
+
+
+@contextmanager
+def progress(session: Session, label: str, total: int | None = None) -> Iterator[Progress]:
+    """Report steps of work that may last longer than two seconds, as lines on standard error."""
+    yield Progress(session, label, total)
+
+
+def fail(session: Session, error: QorridorError) -> int:
+    """Show an error (and every complaint of an estate file); returns its exit code."""
+    complaints = getattr(error, "complaints", [])
+    if session.as_json:
+        click.echo(json.dumps(error_document(error), indent=2, ensure_ascii=False))
+    elif complaints:
+        where = getattr(error, "source", error.where)
+        click.echo("\n".join(complaint.text(where) for complaint in complaints), err=True)
+        count = "1 mistake" if len(complaints) == 1 else f"{len(complaints)} mistakes"
+        click.echo(f"{count}. Nothing was changed.", err=True)
+    else:
+        place = f"{error.where}: " if error.where else ""
+        click.echo(f"error: {place}{error.cause} [{error.code}]\nremedy: {error.remedy}", err=True)
+        click.echo(f"more: qorridor explain {error.code}", err=True)
+    if not complaints:
+        say(session, _REPORT.format(code=error.code))
+    return error.exit_code
+
+
+def error_document(error: QorridorError) -> dict[str, Any]:
+    """The error as --json shows it."""
+    complaints = [vars(complaint) for complaint in getattr(error, "complaints", [])]
+    fields = {"code": error.code, "cause": error.cause, "remedy": error.remedy, "where": error.where}
+    return {"error": {**fields, **({"complaints": complaints} if complaints else {})}}
+
+
+def bug(session: Session, error: BaseException) -> int:
+    """Show a fault of our own without a traceback; exit code 70 is never read as a failed gate."""
+    where = _last_own_line(error)
+    words = f"{type(error).__name__} at {where}"
+    if session.as_json:
+        click.echo(
+            json.dumps({"error": {"code": "BUG", "cause": words, "remedy": "report it", "where": where}})
+        )
+    click.echo(f"This is a fault of Qorridor, not yours: {words}.", err=True)
+    click.echo("Report these two lines with `qorridor --version`; nothing secret is in them.", err=True)
+    return 70
+
+
+def _last_own_line(error: BaseException) -> str:
+    trace, where = error.__traceback__, "unknown place"
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__", "")
+        if str(module).startswith("qorridor"):
+            where = f"{module}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return where
+
+
+def is_terminal() -> bool:
+    """Standard error is a terminal that a person watches."""
+    return sys.stderr.isatty()

@@ -1,0 +1,98 @@
+"""What a fibre can carry: loss budget, secret key rate by the link model, margin, binding constraint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from qorridor.base.units import BitRate, Decibel
+from qorridor.estate.model import Estate, Fibre
+from qorridor.photonics.parameters import Direction, LinkParameters, LitChannel
+from qorridor.photonics.presets import load_preset
+from qorridor.photonics.rates import secret_key_rate
+from qorridor.records.documents import SpanPlan
+
+DEFAULT_PRESET = "metro"
+DEFAULT_ATTENUATION = 0.2
+CONNECTORS = 1.0  # dB for two connectors and a panel at each end where no loss was measured
+TIGHT = 3.0
+_SEARCH = 60.0
+
+
+def parameters(fibre: Fibre, preset: str) -> LinkParameters:
+    """The link model of a preset over a fibre; a measured loss replaces the model."""
+    attenuation = float(fibre.attenuation if fibre.attenuation is not None else DEFAULT_ATTENUATION)
+    loss = float(fibre.loss) if fibre.loss is not None else fibre.length * attenuation + CONNECTORS
+    link = load_preset(preset, length=float(fibre.length), attenuation=attenuation, loss=loss)
+    return replace(link, lit=_lit(fibre))
+
+
+def _lit(fibre: Fibre) -> tuple[LitChannel, ...]:
+    """Each other channel once, in the worse direction for a short span: against the quantum signal."""
+    if fibre.coexists is None:
+        return ()
+    channel = LitChannel(launch=float(fibre.coexists.launch), direction=Direction.BACKWARD)
+    return (channel,) * fibre.coexists.channels
+
+
+def rate_of(link: LinkParameters) -> float:
+    """Secret key rate in bit/s."""
+    return secret_key_rate(link).secret_key_rate
+
+
+def margin(link: LinkParameters, least: float) -> float:
+    """Extra loss in dB until the rate falls below `least` bit/s; negative = what must be saved."""
+    enough = max(least, 1e-3)
+    sign = 1.0 if rate_of(link) >= enough else -1.0
+    low, high = 0.0, _SEARCH if sign > 0 else link.loss
+    for _ in range(40):
+        middle = (low + high) / 2
+        holds = rate_of(_with_loss(link, link.loss + sign * middle)) >= enough
+        low, high = (middle, high) if holds == (sign > 0) else (low, middle)
+    return sign * round(high if sign < 0 else low, 2)
+
+
+def _with_loss(link: LinkParameters, loss: float) -> LinkParameters:
+    fibre = link.length * link.attenuation
+    if loss >= fibre:
+        return replace(link, extra_loss=loss - fibre)
+    return replace(link, extra_loss=0.0, attenuation=max(0.0, loss) / link.length)
+
+
+def plan_span(estate: Estate, name: str, preset: str | None, demand: float) -> SpanPlan:
+    """One fibre with a preset; `demand` = least secret key rate in bit/s that counts as enough."""
+    fibre, chosen = estate.fibres[name], preset or DEFAULT_PRESET
+    link = parameters(fibre, chosen)
+    estimate = secret_key_rate(link)
+    spare = margin(link, demand)
+    verdict = _verdict(spare)
+    return SpanPlan(
+        name=name, between=fibre.between, length=fibre.length, loss=Decibel(round(link.loss, 4)),
+        loss_source="measured" if fibre.loss is not None else "model", lit=fibre.coexists is not None,
+        preset=chosen, simulated=True, secret_key_rate=BitRate(estimate.secret_key_rate),
+        bound=BitRate(min(estimate.plob_bits_per_pulse, 1e6) * link.clock), margin_db=spare, verdict=verdict,
+        binding=_binding(link, fibre, spare, demand), remedies=_remedies(fibre, spare),
+    )  # fmt: skip
+
+
+def _verdict(spare: float) -> Literal["ok", "tight", "infeasible"]:
+    if spare < 0:
+        return "infeasible"
+    return "ok" if spare >= TIGHT else "tight"
+
+
+def _binding(link: LinkParameters, fibre: Fibre, spare: float, demand: float) -> str:
+    if spare >= TIGHT:
+        return f"loss: {spare:.1f} dB more would end it"
+    if fibre.coexists is not None and rate_of(replace(link, lit=())) >= max(demand, 1e-3):
+        return f"Raman noise of {fibre.coexists.channels} channels at {fibre.coexists.launch} each"
+    if spare >= 0:
+        return f"loss {link.loss:.1f} dB leaves only {spare:.1f} dB"
+    return f"loss {link.loss:.1f} dB > limit {link.loss + spare:.1f} dB of preset {link.name}"
+
+
+def _remedies(fibre: Fibre, spare: float) -> list[str]:
+    if spare >= TIGHT:
+        return []
+    found = ["dark instead of lit fibre"] if fibre.coexists is not None else []
+    return [*found, "a trusted node on the way", "a device with longer reach", "another route"]

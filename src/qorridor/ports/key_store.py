@@ -1,0 +1,149 @@
+"""The key store of a node: each call is one durable transaction, its journal events included.
+
+    owner end:  available -> reserved -> bound -> delivered
+    other end:  available ------------> bound -> delivered        any state but delivered -> void
+
+No transition returns to available; on doubt a key is burnt, never offered again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qorridor.base.canonical import Json
+from qorridor.base.secret import Secret
+from qorridor.ports.rolls import Row
+from qorridor.records.keys import DeliveredKey, KeyBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """What a key is bound to: who asks first, who may fetch it, its size, and its nodes end to end."""
+
+    initiator: str
+    targets: tuple[str, ...]
+    size_bits: int
+    path: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """The form that both ends hash."""
+        return {
+            "initiator": self.initiator,
+            "targets": list[Json](sorted(self.targets)),
+            "size_bits": self.size_bits,
+            "path": list[Json](self.path),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Allotment:
+    """Consecutive atoms of one block: where a key or pad lies at both ends of its link."""
+
+    key_id: str
+    block_id: bytes
+    first: int
+    count: int
+    size_bits: int
+    digest: bytes = b""
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """One-time material taken from a link: `key` is out of the store before it is used."""
+
+    allotment: Allotment
+    key: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStock:
+    """Atoms of one link at this end, by what may be done with them."""
+
+    available: int
+    foreign: int
+    blocks: int
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCounts:
+    """Bits ever ingested and where they are now; `ingested` is the sum of the others."""
+
+    ingested: int
+    available: int
+    reserved: int
+    bound: int
+    delivered: int
+    void: int
+
+
+class KeyStore(Protocol):
+    """Where keys lie between distillation and delivery (contract: docs/run/key-agreement.md)."""
+
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
+        """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
+        ...
+
+    async def reserve(
+        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
+    ) -> list[Allotment]:
+        """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
+        ...
+
+    async def bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str,
+        also: Sequence[Row] = (),
+    ) -> None:  # fmt: skip
+        """Other end: check place, ownership and digest, then bind all or raise KeySupplyError."""
+        ...
+
+    async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
+        """Owner end: every peer has acknowledged; reserved becomes bound."""
+        ...
+
+    async def hold(
+        self, association: Association, key_id: str, key: Secret, txid: str, role: str, *,
+        simulated: bool, also: Sequence[Row] = (),
+    ) -> None:  # fmt: skip
+        """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
+        ...
+
+    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
+        """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
+        ...
+
+    async def match_pad(
+        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
+    ) -> Pad:
+        """Other end: the same atoms, durably gone from the store when returned."""
+        ...
+
+    async def deliver(
+        self, key_ids: Sequence[str], to: str, *, as_initiator: bool, partner: str = "",
+        also: Sequence[Row] = (),
+    ) -> list[DeliveredKey]:  # fmt: skip
+        """All keys or none; raises PolicyRefusal for a foreign key, KeySupplyError Q-KEY-024 for a
+        missing one. The bytes are returned after the rows are gone."""
+        ...
+
+    async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
+        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs.
+
+        `also` is recorded only when something was burnt.
+        """
+        ...
+
+    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
+        """Void every reserved or bound key whose time is over; `also` as for `void`."""
+        ...
+
+    async def stock(self, link: str) -> LinkStock:
+        """What lies in store for one link."""
+        ...
+
+    async def count(self) -> KeyCounts:
+        """The bit balance of the whole store."""
+        ...

@@ -1,0 +1,68 @@
+"""A neighbouring node, as the key manager of this one sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qorridor.ports.key_store import Allotment, Association
+
+
+@dataclass(frozen=True, slots=True)
+class HopKey:
+    """One relayed key on a hop: its identity and its bytes under the hop's one-time pad."""
+
+    key_id: str
+    cipher: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A relay message to the next node: where the pad lies, the wrapped keys, one tag over all.
+
+    `tag` authenticates `header` and the concatenated ciphers with one-time key of the same pad.
+    """
+
+    txid: str
+    association: Association
+    link: str
+    block_id: bytes
+    first: int
+    count: int
+    keys: tuple[HopKey, ...]
+    tag: bytes
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PathSupply:
+    """What a path can still give: whole keys left, fresh keys per second, seconds since the last
+    fresh block of its driest link (infinite when there was none)."""
+
+    left: int
+    fresh: float
+    silence: float
+
+
+class PeerNode(Protocol):
+    """Calls to one neighbour; each raises OutsideError when the outcome is unknown and
+    KeySupplyError when the neighbour refuses (then it changed nothing)."""
+
+    async def bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str
+    ) -> None:
+        """Have the neighbour bind keys of the common link."""
+        ...
+
+    async def relay(self, hop: Hop) -> None:
+        """Hand keys on; returns when the last node of the path holds them."""
+        ...
+
+    async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
+        """Have all nodes further down `path` burn what a transaction left with them."""
+        ...
+
+    async def supply(self, path: tuple[str, ...], size_bits: int) -> PathSupply:
+        """What the rest of a path, from the neighbour on, can still give."""
+        ...

@@ -1,0 +1,155 @@
+"""The Assessment and the Plan: versioned JSON documents that carry the digests of what they rest on."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qorridor.base.errors import EstateError
+from qorridor.base.units import BitRate, Decibel, Duration, Kilometre
+from qorridor.estate.quantities import FromText
+
+Rate = Annotated[BitRate, FromText(BitRate)]
+Loss = Annotated[Decibel, FromText(Decibel)]
+Length = Annotated[Kilometre, FromText(Kilometre)]
+Span = Annotated[Duration, FromText(Duration)]
+
+
+class Record(BaseModel):
+    """Part of a document: closed and unchangeable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Head(Record):
+    """What every document carries: tool version and SHA-256 of each input by name."""
+
+    tool_version: str
+    inputs: dict[str, str]
+
+
+class Reason(Record):
+    """A rule that matched and the facts that it used."""
+
+    rule: str
+    text: str
+
+
+class FlowAssessment(Record):
+    """Exposure of one flow and the mechanism that it deserves.
+
+    Years are calendar years as decimals; probabilities 0 to 1. `exposed_from` is the date from which
+    what is sent may still be secret when it can be read; None where nothing is exposed.
+    """
+
+    name: str
+    carries: list[str]
+    sensitivity: str
+    keep_secret_years: float | None
+    migration_years: float | None
+    threat_years: float
+    must_hold_until: int | None
+    exposed: bool
+    exposed_from: date | None
+    hndl_probability: float | None
+    backlog: str
+    base: str
+    overlay: str
+    mechanism: Literal[
+        "inventory first", "keep", "PQC baseline", "hybrid corridor", "research pilot beside PQC"
+    ]
+    because: list[Reason]
+    unknown: list[str]
+
+
+class Assessment(Head):
+    """Per flow: exposure, mechanism and reasons; `as_of` is the day on which it was judged."""
+
+    schema_: Literal["qorridor/assessment/1"] = Field(default="qorridor/assessment/1", alias="schema")
+    as_of: date
+    coverage: float | None
+    flows: list[FlowAssessment]
+    not_evaluated: list[str]
+    limits: list[str]
+
+    def worst(self, count: int) -> list[FlowAssessment]:
+        """The flows with the highest probability of later disclosure first; unknown ones lead."""
+        return sorted(
+            self.flows, key=lambda flow: (flow.hndl_probability is not None, -(flow.hndl_probability or 0))
+        )[:count]
+
+
+class SpanPlan(Record):
+    """One fibre and what a link over it would yield; `margin_db` is negative where nothing is left."""
+
+    name: str
+    between: tuple[str, str]
+    length: Length
+    loss: Loss
+    loss_source: Literal["measured", "model"]
+    lit: bool
+    preset: str
+    simulated: bool
+    secret_key_rate: Rate
+    bound: Rate
+    margin_db: float
+    verdict: Literal["ok", "tight", "infeasible"]
+    binding: str
+    remedies: list[str]
+
+
+class CorridorPlan(Record):
+    """One corridor: its path, its trusted nodes, and whether its keys suffice."""
+
+    name: str
+    flow: str
+    path: list[str]
+    links: list[str]
+    trusted_nodes: list[str]
+    secret_key_rate: Rate
+    demand: Rate
+    reserve_keys: int
+    reserve_filled_in: Span | None
+    feasible: bool
+    binding: str
+    simulated: bool
+    notes: list[str]
+
+
+class Plan(Head):
+    """Fibres and corridors with rates by the link model; a planning figure, no promise."""
+
+    schema_: Literal["qorridor/plan/1"] = Field(default="qorridor/plan/1", alias="schema")
+    spans: list[SpanPlan]
+    corridors: dict[str, CorridorPlan]
+    limits: list[str]
+
+
+KINDS: dict[str, type[Head]] = {"assessment": Assessment, "plan": Plan}
+Document = TypeVar("Document", bound=Head)
+
+
+def write(document: Head) -> str:
+    """The document as JSON text; equal documents give equal bytes."""
+    return document.model_dump_json(indent=2, by_alias=True) + "\n"
+
+
+def read(kind: type[Document], text: str, where: str) -> Document:
+    """A document from JSON text; raises EstateError Q-ESTATE-031 for another kind, version or form."""
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the text"
+        word = kind.__name__.lower()
+        raise EstateError(
+            "Q-ESTATE-031", f"this is no {word} document of this version: {place} does not fit",
+            f"make it again with `qorridor {'assess' if kind is Assessment else word}`", where,
+        ) from None  # fmt: skip
+
+
+def schema_of(name: str) -> dict[str, Any]:
+    """JSON Schema of `assessment` or `plan`."""
+    return KINDS[name].model_json_schema(by_alias=True)

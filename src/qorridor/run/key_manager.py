@@ -1,0 +1,290 @@
+"""The key management entity of one node: supply and collection of keys, agreement with neighbours, relay.
+
+    initiator's end:  reserve -> bind or relay -> ready -> deliver
+    a node between:   open hop -> seal next hop -> pass on
+    target's end:     bind or hold -> deliver
+
+On doubt a key is burnt at both ends (contract of key agreement, sections 5 and 10). No input or
+output here: the store and the neighbours are ports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+from qorridor.base import names
+from qorridor.base.canonical import Json, canonical_json
+from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
+from qorridor.base.secret import Secret
+from qorridor.combine.one_time_pad import open_hop, seal_hop
+from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock
+from qorridor.ports.peer_node import Hop, HopKey, PathSupply, PeerNode
+from qorridor.ports.rolls import Row
+from qorridor.ports.world import Clock, Entropy
+from qorridor.records.events import Event
+from qorridor.records.keys import DeliveredKey, KeyBlock
+from qorridor.run.agreement import ATOM_BYTES, association_bytes, atoms_for, owner
+from qorridor.run.supply_meter import SupplyMeter
+from qorridor.run.topology import Topology
+
+_TAG_ATOMS = 1
+"""A hop's one-time tag key is one atom: r and s of Poly1305."""
+
+
+class KeyManager:
+    """KMA and KSA (ITU-T Y.3803) of the node at `site`."""
+
+    def __init__(
+        self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], clock: Clock,
+        entropy: Entropy, *, keep: Mapping[str, int], window: float,
+    ) -> None:  # fmt: skip
+        self.site = site
+        self.topology = topology
+        self.store = store
+        self._peers = peers
+        self._clock = clock
+        self._entropy = entropy
+        self._keep = keep
+        self._meters = {link: SupplyMeter(window) for link in topology.links_of(site)}
+
+    # -- blocks from the links ----------------------------------------------------------------
+
+    async def ingest(self, block: KeyBlock) -> None:
+        """Take in a distilled block; both ends keep the same first atoms of it."""
+        owned = owner(self.topology.links[block.link], block.sequence) == self.site
+        keep = self._keep[block.link]
+        event = Event(
+            "key.ingested", block.block_id.hex(),
+            {"link": block.link, "sequence": block.sequence, "bits": len(block.key) * 8, "epsilon": block.epsilon,
+             "owned": owned},
+            simulated=block.simulated,
+        )  # fmt: skip
+        await self.store.ingest(block, owned=owned, keep=keep, also=[event])
+        atoms = min(len(block.key) // ATOM_BYTES, keep) - 1
+        self._meters[block.link].add(self._clock.monotonic(), atoms if owned else 0)
+
+    async def link_stock(self, link: str) -> tuple[LinkStock, float]:
+        """What lies in store for a link, and the seconds since its last block."""
+        return await self.store.stock(link), self._meters[link].silence(self._clock.monotonic())
+
+    # -- supply (initiator's end) -------------------------------------------------------------
+
+    async def supply(
+        self, initiator: str, target: str, target_site: str, count: int, size_bits: int,
+        also: Sequence[Row] = (), path: tuple[str, ...] = (),
+    ) -> list[DeliveredKey]:  # fmt: skip
+        """`count` fresh keys for `initiator`, held for `target` at its site; all or none.
+
+        Raises KeySupplyError when the path cannot give them now; what was begun is burnt.
+        """
+        path = path or self.topology.path(self.site, target_site)
+        association = Association(initiator, (target,), size_bits, path)
+        txid = names.key_id_text(self._entropy.draw(16))
+        try:
+            key_ids = await self._agree(association, count, txid)
+            await self.store.ready(txid)
+        except (KeySupplyError, OutsideError) as error:
+            await self._give_up(txid, path, error)
+            raise
+        events = [_delivered(key_id, initiator, association) for key_id in key_ids]
+        return await self.store.deliver(key_ids, initiator, as_initiator=True, also=[*events, *also])
+
+    async def _agree(self, association: Association, count: int, txid: str) -> list[str]:
+        path = association.path
+        if len(path) == 1:
+            return await self._make(association, count, txid, here=True)
+        if len(path) == 2:
+            return await self._bind(association, count, txid)
+        return await self._make(association, count, txid, here=False)
+
+    async def _bind(self, association: Association, count: int, txid: str) -> list[str]:
+        far = association.path[1]
+        link = self.topology.link_between(self.site, far)
+        allotments = await self.store.reserve(link, association, count, txid)
+        await self._peers[far].bind(link, association, allotments, txid)
+        return [allotment.key_id for allotment in allotments]
+
+    async def _make(self, association: Association, count: int, txid: str, *, here: bool) -> list[str]:
+        """Fresh random keys: kept at both ends of this site, or relayed to the far one."""
+        keys = [
+            (
+                names.key_id_text(self._entropy.draw(16)),
+                Secret(self._entropy.draw(association.size_bits // 8)),
+            )
+            for _ in range(count)
+        ]
+        simulated = False
+        if not here:
+            simulated = await self._send_hop(association, keys, txid, simulated=False)
+        for key_id, key in keys:
+            await self.store.hold(association, key_id, key, txid, "initiator", simulated=simulated)
+            if here:
+                await self.store.hold(association, key_id, key, txid, "target", simulated=simulated)
+            key.wipe()
+        return [key_id for key_id, _ in keys]
+
+    async def _give_up(self, txid: str, path: tuple[str, ...], error: Exception) -> None:
+        cause = getattr(error, "code", "unknown")
+        await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
+        if len(path) > 1:
+            with contextlib.suppress(KeySupplyError, OutsideError):  # its own lifetime ends it otherwise
+                await self._peers[path[1]].void(txid, path[1:], cause)
+
+    # -- relay --------------------------------------------------------------------------------
+
+    async def _send_hop(
+        self, association: Association, keys: Sequence[tuple[str, Secret]], txid: str, *, simulated: bool
+    ) -> bool:
+        """Wrap keys for the next node of the path and pass them on; True when a pad was simulated."""
+        here = association.path.index(self.site)
+        far = association.path[here + 1]
+        link = self.topology.link_between(self.site, far)
+        count = len(keys) * atoms_for(association.size_bits) + _TAG_ATOMS
+        pad = await self.store.take_pad(link, count)
+        place = pad.allotment
+        with pad.key as material:
+            simulated = simulated or place.simulated
+            plain = b"".join(bytes(key.reveal()) for _, key in keys)
+            header = _hop_header(
+                txid, association, [key_id for key_id, _ in keys], place, simulated=simulated
+            )
+            cipher, tag = seal_hop(plain, material.reveal()[: len(plain) + 32], header)
+        size = association.size_bits // 8
+        wrapped = tuple(
+            HopKey(key_id, cipher[n * size : (n + 1) * size]) for n, (key_id, _) in enumerate(keys)
+        )
+        await self._peers[far].relay(
+            Hop(txid, association, link, place.block_id, place.first, place.count, wrapped, tag, simulated)
+        )
+        return simulated
+
+    async def accept_hop(self, hop: Hop, sender: str) -> None:
+        """Take relayed keys from the neighbour `sender`: keep them at the path's end, else pass them on.
+
+        Raises KeySupplyError or PolicyRefusal and then neither keeps nor passes anything.
+        """
+        path = hop.association.path
+        self._check_place_on_path(path, sender)
+        if {sender, self.site} != set(self.topology.links.get(hop.link, ())):
+            raise PolicyRefusal(
+                "Q-POLICY-011", f"{sender} is no end of {hop.link}", "relay over a common link", sender
+            )
+        pad = await self.store.match_pad(hop.link, hop.block_id, hop.first, hop.count)
+        key_ids = [key.key_id for key in hop.keys]
+        place = Allotment("", hop.block_id, hop.first, hop.count, 0)
+        cipher = b"".join(key.cipher for key in hop.keys)
+        with pad.key as material:
+            header = _hop_header(hop.txid, hop.association, key_ids, place, simulated=hop.simulated)
+            plain = Secret(open_hop(cipher, hop.tag, material.reveal()[: len(cipher) + 32], header))
+        size = hop.association.size_bits // 8
+        with plain:
+            view = plain.reveal()
+            keys = [(key_id, Secret(view[n * size : (n + 1) * size])) for n, key_id in enumerate(key_ids)]
+        if self.site == path[-1]:
+            await self._keep_relayed(hop, keys, simulated=hop.simulated or pad.allotment.simulated)
+        else:
+            await self._send_hop(hop.association, keys, hop.txid, simulated=hop.simulated)
+        for _, key in keys:
+            key.wipe()
+
+    async def _keep_relayed(self, hop: Hop, keys: Sequence[tuple[str, Secret]], *, simulated: bool) -> None:
+        for key_id, key in keys:
+            event = Event(
+                "key.held", key_id, {"path": list[Json](hop.association.path), "target": hop.association.targets[0]},
+                simulated=simulated,
+            )  # fmt: skip
+            await self.store.hold(
+                hop.association, key_id, key, hop.txid, "target", simulated=simulated, also=[event]
+            )
+
+    def _check_place_on_path(self, path: tuple[str, ...], sender: str) -> None:
+        here = path.index(self.site) if self.site in path else 0
+        if here == 0 or path[here - 1] != sender:
+            raise PolicyRefusal(
+                "Q-POLICY-011", f"{sender} does not stand before {self.site} on the path {'-'.join(path)}",
+                "relay along neighbours only", sender,
+            )  # fmt: skip
+
+    # -- agreement (other end) ----------------------------------------------------------------
+
+    async def accept_bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str, sender: str
+    ) -> None:
+        """Bind keys of a common link that the neighbour `sender` has reserved."""
+        if set(self.topology.links.get(link, ())) != {sender, self.site} or association.path != (
+            sender,
+            self.site,
+        ):
+            raise PolicyRefusal(
+                "Q-POLICY-011",
+                f"{sender} may not bind keys of {link} here",
+                "bind keys of a common link",
+                sender,
+            )
+        events = [
+            Event("key.bound", item.key_id, {"link": link, "target": association.targets[0]})
+            for item in allotments
+        ]
+        await self.store.bind(link, association, allotments, txid, also=events)
+
+    async def accept_void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
+        """Burn what a transaction left here and further down its path."""
+        await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
+        if len(path) > 1 and path[0] == self.site and path[1] in self._peers:
+            await self._peers[path[1]].void(txid, path[1:], cause)
+
+    # -- collection (target's end) ------------------------------------------------------------
+
+    async def collect(
+        self, target: str, initiator: str, key_ids: Sequence[str], also: Sequence[Row] = ()
+    ) -> list[DeliveredKey]:
+        """Keys that `initiator` has asked for, handed to `target` once; all or none."""
+        events = [
+            Event("key.collected", key_id, {"target": target, "initiator": initiator}) for key_id in key_ids
+        ]
+        return await self.store.deliver(
+            key_ids, target, as_initiator=False, partner=initiator, also=[*events, *also]
+        )
+
+    # -- what is left -------------------------------------------------------------------------
+
+    async def path_supply(self, path: tuple[str, ...], size_bits: int, *, relayed: bool) -> PathSupply:
+        """What a path from this node on can still give: the driest of its links decides."""
+        if len(path) < 2:
+            return PathSupply(1_000_000, 1e9, 0.0)
+        link = self.topology.link_between(path[0], path[1])
+        cost = atoms_for(size_bits) + (_TAG_ATOMS if relayed else 0)
+        stock = await self.store.stock(link)
+        meter, now = self._meters[link], self._clock.monotonic()
+        own = PathSupply(stock.available // cost, meter.rate(now) / cost, meter.silence(now))
+        if len(path) == 2:
+            return own
+        rest = await self._peers[path[1]].supply(path[1:], size_bits)
+        return PathSupply(
+            min(own.left, rest.left), min(own.fresh, rest.fresh), max(own.silence, rest.silence)
+        )
+
+    async def expire(self) -> None:
+        """Burn keys whose time is over at this end."""
+        await self.store.expire(self._clock.now(), [Event("key.expired", self.site, severity="P4")])
+
+
+def _delivered(key_id: str, sae: str, association: Association) -> Event:
+    return Event(
+        "key.delivered", key_id,
+        {"sae": sae, "target": association.targets[0], "path": list[Json](association.path),
+         "size_bits": association.size_bits},
+    )  # fmt: skip
+
+
+def _hop_header(
+    txid: str, association: Association, key_ids: Sequence[str], place: Allotment, *, simulated: bool
+) -> bytes:
+    """What a hop's tag covers beside the wrapped keys (contract of key agreement, section 10)."""
+    return association_bytes(association) + canonical_json(
+        {
+            "txid": txid, "key_ids": list[Json](key_ids), "block": place.block_id.hex(), "first": place.first,
+            "count": place.count, "simulated": simulated,
+        }
+    )  # fmt: skip
