@@ -182,19 +182,16 @@ class LinkEnd:
         """Connect, distil until something ends the connection, connect again."""
         context = contexts.mutual_client(pki.credentials(_ALGORITHM), pki.trust("link"))
         while True:
-            try:
-                stream = await self._connection(context)
-                module = await self._module()
-            except OutsideError:
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            try:
-                await self.distil(stream, module)
-            except (OSError, TimeoutError, OutsideError, LinkError):
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                stream.close()
-                await module.close()
+            async with contextlib.AsyncExitStack() as opened:
+                try:
+                    # The module first: a peer is not kept waiting for what this end does not have.
+                    module = await self._module()
+                    opened.push_async_callback(module.close)
+                    stream = await self._connection(context)
+                    opened.callback(stream.close)
+                    await self.distil(stream, module)
+                except (OSError, TimeoutError, OutsideError, LinkError):
+                    await asyncio.sleep(RETRY_SECONDS)
 
     async def _connection(self, context: contexts.Context) -> tls.Stream:
         if self.state.is_transmitter:

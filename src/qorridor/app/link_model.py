@@ -30,7 +30,8 @@ def preset_of(estate: Estate, link: str) -> str:
 
 def link_parameters(estate: Estate, link: str) -> LinkParameters:
     """The preset of the link over the estate's own fibre, light of other traffic included."""
-    return parameters(estate.fibres[link], preset_of(estate, link))
+    preset = preset_of(estate, link)
+    return parameters(estate.fibres[link], preset)
 
 
 def link_settings(estate: Estate, link: str, n_key: int = N_KEY) -> Settings:

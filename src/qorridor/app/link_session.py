@@ -185,7 +185,8 @@ class LinkSession:
             self._state.is_computational = False
             self._state.sequence = endpoint.sequence
         if self._state.is_transmitter:
-            await self._module.forget(endpoint.last_slot + 1)
+            with contextlib.suppress(OSError):  # a module that went away has forgotten everything
+                await self._module.forget(endpoint.last_slot + 1)
         return outcome
 
     async def _drive(self, steps: Generator[Step, Reply, Outcome]) -> Outcome:

@@ -37,19 +37,23 @@ SUB_BLOCK_SECONDS = 0.05
 REMEMBERED_CLICKS = 12_000_000
 """The memory keeps no more clicks than this, whatever the transmitter forgets to forget."""
 _MEMORY_STREAM = 2**63
+_ORIGIN = 1_767_225_600.0  # 2026-01-01: keeps slot numbers below 2^62 for a century at 1 GHz
 _PARAMETERS = {"intercept": "fraction", "bend": "loss", "drift": "error"}
 
 
 class Optics:
-    """One simulated link: its clicks in order, its transmitter's memory, its conditions."""
+    """One simulated link: its clicks in order, its transmitter's memory, its conditions.
 
-    def __init__(self, link: LinkParameters, seed: int, clock: Clock) -> None:
+    `first` numbers the first sub-block; slots count from sub-block 0.
+    """
+
+    def __init__(self, link: LinkParameters, seed: int, clock: Clock, first: int = 0) -> None:
         self.link = link
         self.conditions = Conditions()
         self.memory = TransmitterMemory(link, stream(seed, _MEMORY_STREAM))
         self._seed, self._clock = seed, clock
         self._slots = max(1, round(link.clock * SUB_BLOCK_SECONDS))
-        self._number = 0
+        self._number = first
         self._waiting: Detections | None = None
         self._free_at = 0.0
         self._recorded: list[tuple[int, int]] = []
@@ -181,10 +185,15 @@ async def serve(optics: Optics, state: Path) -> list[asyncio.Server]:
 async def run_optics(
     estate_file: Path, link: str, state: Path, seed: int | None, stop: asyncio.Event
 ) -> None:
-    """Serve one simulated link until `stop`; a seed makes the light repeat itself."""
-    parameters = link_parameters(load(estate_file), link)
-    drawn = int.from_bytes(SystemEntropy().draw(8), "big")
-    servers = await serve(Optics(parameters, drawn if seed is None else seed, SystemClock()), state)
+    """Serve one simulated link until `stop`.
+
+    Slots are numbered by the clock, so that those of a restarted process follow the old ones: the
+    transmitter takes no slot twice.
+    """
+    clock = SystemClock()
+    first = round((clock.now() - _ORIGIN) / SUB_BLOCK_SECONDS)
+    drawn = int.from_bytes(SystemEntropy().draw(8), "big") if seed is None else seed
+    servers = await serve(Optics(link_parameters(load(estate_file), link), drawn, clock, first), state)
     announce(state, {})
     await stop.wait()
     for server in servers:
