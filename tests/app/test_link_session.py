@@ -139,3 +139,20 @@ def test_an_end_of_another_link_is_refused(tmp_path):
         assert all(isinstance(result, LinkError) and result.code == "Q-LINK-020" for result in results)
 
     asyncio.run(body())
+
+
+def test_a_cut_fibre_ends_the_block_when_patience_ends(tmp_path):
+    async def body():
+        states = [state(site, tmp_path) for site in ("london", "hayes")]
+        for end in states:
+            end.patience = 0.5
+        async with Hall(tmp_path) as hall:
+            hall.optics.conditions = hall.optics.conditions.after("cut")
+            sessions, ends, flows = await meet(states, hall.modules)
+            left, right = await asyncio.wait_for(blocks(sessions, ends), 10)
+            assert left.key is right.key is None
+            assert right.cause == "no-key"
+            assert "detections" in right.record["abort_text"]
+            await part(sessions, flows)
+
+    asyncio.run(body())

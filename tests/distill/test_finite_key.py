@@ -53,7 +53,6 @@ def test_a_starved_test_basis_gives_no_key_where_a_literal_reading_gives_four_mi
     assert "single-photon" in bound.cause
 
 
-@pytest.mark.requirement("A-16")
 @pytest.mark.parametrize(("loss", "length", "qber"), [(6.9, 301_595, 1.53), (5.56, 304_604, 1.52)])
 def test_the_demos_length_follows_from_its_preset(loss, length, qber):
     """Expected counts of the papers' first-order model (each gain times 1 + p_ap), 10^6 key bits."""

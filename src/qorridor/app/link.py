@@ -29,7 +29,7 @@ from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
-from qorridor.app.link_model import N_KEY, link_settings
+from qorridor.app.link_model import N_KEY, link_settings, patience
 from qorridor.app.link_session import LinkSession, LinkState, Wire
 from qorridor.app.run_folder import BOOK, AddressBook, announce, last_port
 from qorridor.base.canonical import canonical_json
@@ -121,10 +121,11 @@ class LinkEnd:
     def __init__(self, options: LinkOptions) -> None:
         self.options = options
         self._clock = SystemClock()
-        settings = link_settings(load(options.estate_file), options.link, options.n_key)
+        estate = load(options.estate_file)
+        settings = link_settings(estate, options.link, options.n_key)
         self.state = LinkState(
             settings, options.site, options.state, SystemEntropy(), self._clock, _software(),
-            sequence=_read_sequence(options.state),
+            sequence=_read_sequence(options.state), patience=patience(estate, options.link, options.n_key),
         )  # fmt: skip
         self._connections: asyncio.Queue[tls.Stream] = asyncio.Queue()
         self._since = self._clock.monotonic()

@@ -8,7 +8,7 @@ from qorridor.distill.codec import Names
 from qorridor.distill.finite_key import Source
 from qorridor.estate.drivers import SimulatorLink
 from qorridor.estate.model import Estate
-from qorridor.photonics.expectation import observe
+from qorridor.photonics.expectation import expect, observe
 from qorridor.photonics.parameters import LinkParameters
 from qorridor.plan.spans import parameters
 
@@ -32,6 +32,13 @@ def link_parameters(estate: Estate, link: str) -> LinkParameters:
     """The preset of the link over the estate's own fibre, light of other traffic included."""
     preset = preset_of(estate, link)
     return parameters(estate.fibres[link], preset)
+
+
+def patience(estate: Estate, link: str, n_key: int = N_KEY) -> float:
+    """Seconds after which a block that has not collected its detections is given up: four times what
+    the model expects, and 20 for a busy machine."""
+    model = link_parameters(estate, link)
+    return 20 + 4 * n_key / model.key_basis**2 / max(1e-9, expect(model).detections_per_second)
 
 
 def link_settings(estate: Estate, link: str, n_key: int = N_KEY) -> Settings:

@@ -33,8 +33,8 @@ from qorridor.ports.world import Clock, Entropy
 
 BOOTSTRAP_TAGS = 64
 MEET_SECONDS = 15.0
-SILENCE_SECONDS = 60.0
-"""A peer that says nothing for so long in mid-block has lost the block."""
+SILENCE_SECONDS = 30.0
+"""A peer that says nothing for so long beyond the time of a block has lost the block."""
 _LABEL = b"EXPORTER-Qorridor-link-authentication"
 
 
@@ -88,6 +88,8 @@ class LinkState:
     endpoint: Endpoint | None = None
     pool_id: bytes = b""
     sequence: int = 0
+    patience: float = 60.0
+    """Seconds that the module may take for the detections of a block: a cut fibre delivers none."""
     is_computational: bool = True
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -220,12 +222,27 @@ class LinkSession:
             case Receive():
                 return await self._hear()
             case Collect(count):
-                return await self._module.collect(count)
+                return await self._collect(count)
             case Recall(slots):
                 return await self._module.recall(slots)
 
+    async def _collect(self, count: int) -> Reply:
+        """Detections, unless the fibre delivers too few or the peer goes away meanwhile."""
+        if self._reader is None:
+            raise ConnectionResetError("the session is not open")
+        collecting = asyncio.ensure_future(self._module.collect(count))
+        waits = {collecting, self._reader}
+        await asyncio.wait(waits, timeout=self._state.patience, return_when=asyncio.FIRST_COMPLETED)
+        if collecting.done():
+            return collecting.result()
+        collecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await collecting
+        self._lost()
+        raise BlockAbort(Cause.NO_KEY, f"the module gave fewer than {count} detections in time")
+
     async def _hear(self) -> bytes:
-        async with asyncio.timeout(SILENCE_SECONDS):
+        async with asyncio.timeout(self._state.patience + SILENCE_SECONDS):
             message = await self._inbox.get()
         if self._inbox.empty():
             self._spoken.clear()
