@@ -45,7 +45,6 @@ def test_a_preset_gives_the_figures_of_its_table_within_two_percent(name):
     assert found.secret_key_rate == pytest.approx(rate, rel=0.02)
 
 
-@pytest.mark.requirement("A-89")
 @pytest.mark.parametrize(
     ("loss", "gain", "error", "clicks", "rate"),
     [
