@@ -44,7 +44,12 @@ def assess(
 
 
 def _flow(
-    estate: Estate, inventory: Inventory | None, name: str, threat: Curve, as_of: date, rates: Mapping[str, float]
+    estate: Estate,
+    inventory: Inventory | None,
+    name: str,
+    threat: Curve,
+    as_of: date,
+    rates: Mapping[str, float],
 ) -> FlowAssessment:
     now = years(as_of)
     facts = facts_of(estate, inventory, name, threat.until(HNDL_PROBABILITY, now), rates)

@@ -69,7 +69,9 @@ def _gate(facts: FlowFacts) -> Match | None:
     if facts.coverage is None:
         gaps.append("no inventory was given")
     elif facts.coverage < COVERAGE_MIN:
-        gaps.append(f"the inventory covers {facts.coverage:.0%} of what was in scope, {COVERAGE_MIN:.0%} are needed")
+        gaps.append(
+            f"the inventory covers {facts.coverage:.0%} of what was in scope, {COVERAGE_MIN:.0%} are needed"
+        )
     if not facts.owner:
         gaps.append("nobody owns the flow")
     if facts.keep_secret is None:
@@ -78,13 +80,20 @@ def _gate(facts: FlowFacts) -> Match | None:
 
 
 def _no_fibre(facts: FlowFacts) -> Match | None:
-    return Match("V3", "no corridor with a dark fibre or a wavelength of its own") if facts.fibre == "none" else None
+    return (
+        Match("V3", "no corridor with a dark fibre or a wavelength of its own")
+        if facts.fibre == "none"
+        else None
+    )
 
 
 def _too_slow(facts: FlowFacts) -> Match | None:
     if facts.fibre == "none" or facts.relays or _carries(facts):
         return None
-    return Match("V4", f"{facts.rate or 0:.3g} bit/s of key against a demand of {facts.demand:.3g} bit/s, twice is needed")
+    return Match(
+        "V4",
+        f"{facts.rate or 0:.3g} bit/s of key against a demand of {facts.demand:.3g} bit/s, twice is needed",
+    )
 
 
 def _keep(facts: FlowFacts) -> Match | None:
@@ -107,7 +116,9 @@ def _now(facts: FlowFacts) -> Match | None:
 def _refresh(facts: FlowFacts) -> Match | None:
     low = SENSITIVITY.index(facts.sensitivity) <= SENSITIVITY.index("confidential")
     if (facts.keep_secret or 0.0) < REFRESH_SECRET_MAX and low:
-        return Match("B2", f"secret for less than {REFRESH_SECRET_MAX:g} years and {facts.sensitivity}", "P-refresh")
+        return Match(
+            "B2", f"secret for less than {REFRESH_SECRET_MAX:g} years and {facts.sensitivity}", "P-refresh"
+        )
     return None
 
 
@@ -131,7 +142,9 @@ def _overlay(rule: str, outcome: str, relayed: bool) -> Rule:  # noqa: FBT001 - 
     def match(facts: FlowFacts) -> Match | None:
         grown = (facts.maturity or 0) >= CORRIDOR_MATURITY_MIN
         kind = facts.relays_guarded if relayed else facts.relays == 0
-        if not (_corridor_grade(facts) and grown and bool(facts.relays) == relayed and kind and _carries(facts)):
+        if not (
+            _corridor_grade(facts) and grown and bool(facts.relays) == relayed and kind and _carries(facts)
+        ):
             return None
         over = "guarded trusted nodes" if relayed else "one span of own fibre"
         return Match(rule, f"corridor-grade data over {over} at {facts.rate or 0:.3g} bit/s of key", outcome)
@@ -151,7 +164,12 @@ def _none(_: FlowFacts) -> Match | None:
 
 VETOES: tuple[Rule, ...] = (_no_fibre, _too_slow)
 BASES: tuple[Rule, ...] = (_keep, _now, _refresh, _planned)
-OVERLAYS: tuple[Rule, ...] = (_overlay("O1", "C/A", relayed=False), _overlay("O2", "C/B", relayed=True), _pilot, _none)
+OVERLAYS: tuple[Rule, ...] = (
+    _overlay("O1", "C/A", relayed=False),
+    _overlay("O2", "C/B", relayed=True),
+    _pilot,
+    _none,
+)
 
 
 def _first(rules: tuple[Rule, ...], facts: FlowFacts) -> Match:

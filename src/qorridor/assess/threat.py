@@ -86,6 +86,11 @@ def hndl(threat: Curve, keep_secret: float, now: float, migrated: float, steps: 
     if migrated <= now:
         return 0.0
     width = (migrated - now) / steps
-    weights = [1, *([4, 2] * (steps // 2))][:steps] + [1]
+    weights = [*[1, *([4, 2] * (steps // 2))][:steps], 1]
     values = (threat.by(now + index * width + keep_secret, now) for index in range(steps + 1))
-    return sum(weight * value for weight, value in zip(weights, values, strict=True)) * width / 3 / (migrated - now)
+    return (
+        sum(weight * value for weight, value in zip(weights, values, strict=True))
+        * width
+        / 3
+        / (migrated - now)
+    )

@@ -70,10 +70,17 @@ def _binding(bad: list[SpanPlan], worst: SpanPlan, demand: float) -> str:
 
 
 def _notes(estate: Estate, corridor: Corridor) -> list[str]:
-    notes = [f'"{site}" is a trusted node: it sees the keys that it relays in clear' for site in corridor.path[1:-1]]
+    notes = [
+        f'"{site}" is a trusted node: it sees the keys that it relays in clear'
+        for site in corridor.path[1:-1]
+    ]
     for site in corridor.path[1:-1]:
         node = estate.sites[site].trusted_node
-        weak = [word for word in ("caged", "alarmed", "two_person") if node is not None and not getattr(node, word)]
+        weak = [
+            word
+            for word in ("caged", "alarmed", "two_person")
+            if node is not None and not getattr(node, word)
+        ]
         notes += [f'"{site}" is not {word}' for word in weak]
     vendor = [link for link, settings in corridor.links.items() if not isinstance(settings, SimulatorLink)]
     return notes + [f'"{link}" is planned with a preset, not with its vendor\'s figures' for link in vendor]

@@ -54,7 +54,12 @@ def curve(session: Session, preset: str, longest: str, points: int) -> None:
     lengths = [end * (index or 1e-3) / (points - 1) for index in range(points)]
     rows = [(length, _estimate(preset, f"{length:.6f} km", None)) for length in lengths]
     document = [
-        {"length_km": round(length, 6), "secret_key_rate": e.secret_key_rate, "qber": e.signal_error, "simulated": True}
+        {
+            "length_km": round(length, 6),
+            "secret_key_rate": e.secret_key_rate,
+            "qber": e.signal_error,
+            "simulated": True,
+        }
         for length, e in rows
     ]
     lines = [[f"{length:.1f} km", _rate(e.secret_key_rate), f"{e.signal_error:.2%}"] for length, e in rows]

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from qorridor.records.documents import CorridorPlan, Plan
 
 
-@click.command(help="Secret key rate and margin of each fibre, and each corridor; exit 1 if one is infeasible.")
-@click.option("--assessment", type=click.Path(path_type=Path), help="Default: ./assessment.json where it exists.")
+@click.command(
+    help="Secret key rate and margin of each fibre, and each corridor; exit 1 if one is infeasible."
+)
+@click.option(
+    "--assessment", type=click.Path(path_type=Path), help="Default: ./assessment.json where it exists."
+)
 @click.option("--out", default="plan.json", show_default=True, type=click.Path(path_type=Path))
 @click.pass_context
 def command(context: click.Context, assessment: Path | None, out: Path) -> None:
@@ -37,7 +41,15 @@ def command(context: click.Context, assessment: Path | None, out: Path) -> None:
 
 def _summary(plan: Plan, out: Path) -> str:
     rows = [
-        [s.name, str(s.length), str(s.loss), str(s.secret_key_rate), f"{s.margin_db:+.1f} dB", s.verdict, s.binding]
+        [
+            s.name,
+            str(s.length),
+            str(s.loss),
+            str(s.secret_key_rate),
+            f"{s.margin_db:+.1f} dB",
+            s.verdict,
+            s.binding,
+        ]
         for s in plan.spans
     ]
     heads = ("fibre", "length", "loss", "secret key", "margin", "verdict", "binding")
@@ -49,4 +61,8 @@ def _corridor(corridor: CorridorPlan) -> list[str]:
     path = " ─ ".join(site + "*" * (site in corridor.trusted_nodes) for site in corridor.path)
     state = f"{corridor.secret_key_rate} of key, simulated" if corridor.feasible else "infeasible"
     mark = "   (* trusted node)" if corridor.trusted_nodes else ""
-    return [f"{corridor.name}: {path}{mark}: {state}", f"  binding: {corridor.binding}", *(f"  {n}" for n in corridor.notes)]
+    return [
+        f"{corridor.name}: {path}{mark}: {state}",
+        f"  binding: {corridor.binding}",
+        *(f"  {n}" for n in corridor.notes),
+    ]
