@@ -1,5 +1,6 @@
 """The rules give the same answer to the same facts, and say why."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -75,3 +76,32 @@ def test_no_quantum_path_stands_without_a_post_quantum_baseline(facts):
     if decision.overlay:
         assert decision.base in {"keep", "P-now", "P-refresh", "P-plan"}
         assert "X1" in {match.rule for match in decision.matches}
+
+
+@pytest.mark.requirement("A-09")
+@given(FACTS)
+def test_a_quantum_path_is_recommended_only_with_known_data_threat_and_owner(facts):
+    if decide(facts).overlay:
+        assert facts.owner
+        assert facts.keep_secret is not None
+        assert facts.threat == "state"
+        assert facts.coverage is not None
+
+
+def ordinary(rng):
+    """One flow of an ordinary enterprise: mostly short-lived, over shared networks, against criminals."""
+    return replace(
+        CORRIDOR,
+        sensitivity=rng.choice(["public", "internal", "internal", "confidential", "restricted"]),
+        keep_secret=rng.choice([0.1, 1, 3, 7, 10, 15]), threat=rng.choice(["opportunistic", "criminal", "criminal"]),
+        fibre=rng.choice(["none", "none", "none", "dark"]), maturity=rng.choice([1, 2, 3, 4]),
+    )  # fmt: skip
+
+
+@pytest.mark.requirement("A-11")
+def test_of_a_thousand_flows_at_least_95_percent_get_no_quantum_path():
+    rng = random.Random(11)
+    flows = [ordinary(rng) for _ in range(950)] + [CORRIDOR] * 50
+    earned = [flow for flow in flows if decide(flow).overlay]
+    assert len(earned) <= 50
+    assert all(flow is CORRIDOR for flow in earned)
