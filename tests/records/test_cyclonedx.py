@@ -94,7 +94,7 @@ def test_what_is_no_inventory_is_refused_with_a_code(data):
 
 
 def test_seen_is_the_sum_of_parsed_skipped_and_failed():
-    units = tuple(Coverage("tls", f"tls://{n}:1", state, why) for n, (state, why) in enumerate(
+    units = tuple(Coverage("tls", f"file:{n}", state, why) for n, (state, why) in enumerate(
         [("parsed", ""), ("failed", "timeout"), ("skipped", "unsupported-format"), ("parsed", "")]))  # fmt: skip
     made = Inventory((Asset("r", "algorithm", "x", {}),), units, "2026-12-01T00:00:00Z", "0")
     assert made.counts()["tls"] == {"seen": 4, "parsed": 2, "failed": 1, "skipped": 1}
