@@ -18,9 +18,14 @@ from pathlib import Path
 from qorridor.adapters.wire import certificates, contexts, frames, http, tls
 from qorridor.adapters.wire.certificates import Issuer
 from qorridor.adapters.wire.files import write_atomically
+from qorridor.adapters.wire.system import SystemClock, SystemEntropy
+from qorridor.app import process
+from qorridor.app.estate_file import load
+from qorridor.app.run_folder import announce
 from qorridor.base import cbor
 from qorridor.base.errors import PolicyRefusal
 from qorridor.base.names import Identity
+from qorridor.estate.model import trust_domain
 from qorridor.ports.world import Clock, Entropy
 
 KINDS = ("node", "sae", "link", "operator")
@@ -207,3 +212,25 @@ def enrolment_ticket(authority_address: str, anchor: bytes, identity: Identity, 
     return {
         "authority": authority_address, "anchor": anchor.decode(), "identity": identity.uri, "token": token,
     }  # fmt: skip
+
+
+async def run_authority(estate_file: Path, state: Path, bind: str, stop: asyncio.Event) -> None:
+    """Serve enrolment until `stop`."""
+    estate = load(estate_file)
+    authority = open_authority(
+        state, estate.organisation, trust_domain(estate), SystemClock(), SystemEntropy()
+    )
+    listener, tokens = await serve_authority(authority, bind, state / "tokens.sock")
+    host, port = listener.sockets[0].getsockname()[:2]
+    announce(state, {"authority": f"{host}:{port}"})
+    await stop.wait()
+    listener.close()
+    tokens.close()
+    authority.register.close()
+
+
+def main(estate_file: Path, state: Path, bind: str) -> None:
+    """Entry of the process."""
+    process.harden()
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    process.run_until_signalled(lambda stop: run_authority(estate_file, state, bind, stop))

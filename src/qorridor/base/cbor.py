@@ -13,7 +13,7 @@ Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Val
 _MAX_DEPTH = 16
 
 
-def encode(value: Value) -> bytes:
+def encode(value: object) -> bytes:
     """Deterministic encoding; raises TypeError for other types, ValueError beyond 64-bit integers."""
     out = bytearray()
     _encode(value, out)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from qorridor.base.canonical import Json
 from qorridor.base.secret import Secret
-from qorridor.records.events import Event
+from qorridor.ports.rolls import Row
 from qorridor.records.keys import DeliveredKey, KeyBlock
 
 
@@ -83,60 +83,60 @@ class KeyCounts:
 class KeyStore(Protocol):
     """Where keys lie between distillation and delivery (contract: docs/run/key-agreement.md)."""
 
-    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Event] = ()) -> None:
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
         """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
         ...
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, also: Sequence[Event] = ()
+        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
     ) -> list[Allotment]:
         """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
         ...
 
     async def bind(
         self, link: str, association: Association, allotments: Sequence[Allotment], txid: str,
-        also: Sequence[Event] = (),
+        also: Sequence[Row] = (),
     ) -> None:  # fmt: skip
         """Other end: check place, ownership and digest, then bind all or raise KeySupplyError."""
         ...
 
-    async def ready(self, txid: str, also: Sequence[Event] = ()) -> None:
+    async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
         """Owner end: every peer has acknowledged; reserved becomes bound."""
         ...
 
     async def hold(
         self, association: Association, key_id: str, key: Secret, txid: str, role: str, *,
-        simulated: bool, also: Sequence[Event] = (),
+        simulated: bool, also: Sequence[Row] = (),
     ) -> None:  # fmt: skip
         """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
         ...
 
-    async def take_pad(self, link: str, count: int, also: Sequence[Event] = ()) -> Pad:
+    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
         ...
 
     async def match_pad(
-        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Event] = ()
+        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
     ) -> Pad:
         """Other end: the same atoms, durably gone from the store when returned."""
         ...
 
     async def deliver(
         self, key_ids: Sequence[str], to: str, *, as_initiator: bool, partner: str = "",
-        also: Sequence[Event] = (),
+        also: Sequence[Row] = (),
     ) -> list[DeliveredKey]:  # fmt: skip
         """All keys or none; raises PolicyRefusal for a foreign key, KeySupplyError Q-KEY-024 for a
         missing one. The bytes are returned after the rows are gone."""
         ...
 
-    async def void(self, txid: str, cause: str, also: Sequence[Event] = ()) -> list[str]:
+    async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
         """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs.
 
         `also` is recorded only when something was burnt.
         """
         ...
 
-    async def expire(self, now: float, also: Sequence[Event] = ()) -> list[str]:
+    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
         """Void every reserved or bound key whose time is over; `also` as for `void`."""
         ...
 

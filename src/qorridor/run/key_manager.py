@@ -20,6 +20,7 @@ from qorridor.base.secret import Secret
 from qorridor.combine.one_time_pad import open_hop, seal_hop
 from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock
 from qorridor.ports.peer_node import Hop, HopKey, PathSupply, PeerNode
+from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
@@ -71,7 +72,7 @@ class KeyManager:
 
     async def supply(
         self, initiator: str, target: str, target_site: str, count: int, size_bits: int,
-        also: Sequence[Event] = (), path: tuple[str, ...] = (),
+        also: Sequence[Row] = (), path: tuple[str, ...] = (),
     ) -> list[DeliveredKey]:  # fmt: skip
         """`count` fresh keys for `initiator`, held for `target` at its site; all or none.
 
@@ -236,7 +237,7 @@ class KeyManager:
     # -- collection (target's end) ------------------------------------------------------------
 
     async def collect(
-        self, target: str, initiator: str, key_ids: Sequence[str], also: Sequence[Event] = ()
+        self, target: str, initiator: str, key_ids: Sequence[str], also: Sequence[Row] = ()
     ) -> list[DeliveredKey]:
         """Keys that `initiator` has asked for, handed to `target` once; all or none."""
         events = [

@@ -142,16 +142,15 @@ class Blocks:
             )
 
     def trim(self, link: str, keep: int) -> None:
-        """Give up the oldest own blocks beyond `keep` available atoms: what is not needed is not kept."""
+        """Give up the oldest own atoms beyond `keep` available ones: what is not needed is not kept."""
         rows = self._db.execute(
-            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC",
-            (link,),
+            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC", (link,)
         ).fetchall()
-        total = 0
+        room = keep
         for block_id, left in rows:
-            if total >= keep and left > 0:
-                self._db.execute("UPDATE block SET cursor = atoms WHERE block_id = ?", (block_id,))
-            total += left
+            if left > room:
+                self._db.execute("UPDATE block SET cursor = atoms - ? WHERE block_id = ?", (room, block_id))
+            room -= min(left, room)
 
     def drop_spent(self, link: str, foreign_limit: int) -> int:
         """Destroy blocks that nothing can be taken from any more, their keys first (crypto-erasure).

@@ -13,10 +13,12 @@ from typing import TypeVar
 from qorridor.adapters.stores import schema
 from qorridor.adapters.stores.blocks import Blocks
 from qorridor.adapters.stores.keys import Keys
+from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
+from qorridor.ports.rolls import RollRow, Row, StateRow
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
@@ -39,6 +41,7 @@ class SqliteStore:
         schema.set_meta(self._db, "store", identity)
         self._blocks = Blocks(self._db, root, identity)
         self._keys = Keys(self._db, self._blocks, root, clock)
+        self._rolls = Rolls(self._db, root, clock)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
         if self.was_restored:
             self._void_everything()
@@ -54,7 +57,7 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
 
     @contextmanager
-    def _transaction(self, also: Sequence[Event]) -> Iterator[None]:
+    def _transaction(self, also: Sequence[Row]) -> Iterator[None]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -70,12 +73,21 @@ class SqliteStore:
                 "free space on its disk; nothing was changed", self._source,
             ) from error  # fmt: skip
 
-    def _record(self, events: Sequence[Event]) -> None:
-        for event in events:
-            now = self._clock.now()
-            number = self._db.execute("SELECT coalesce(max(n), 0) + 1 FROM event").fetchone()[0]
-            leaf = event.leaf(number, now, self._source)
-            self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
+    def _record(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            match row:
+                case Event():
+                    self._record_event(row)
+                case RollRow():
+                    self._rolls.put(row)
+                case StateRow():
+                    self._rolls.put_state(row)
+
+    def _record_event(self, event: Event) -> None:
+        now = self._clock.now()
+        number = self._db.execute("SELECT coalesce(max(n), 0) + 1 FROM event").fetchone()[0]
+        leaf = event.leaf(number, now, self._source)
+        self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
 
     def _burn(self, cause: str, bits: int) -> None:
         if bits:
@@ -94,12 +106,29 @@ class SqliteStore:
 
     # -- journal ------------------------------------------------------------------------------
 
-    async def record(self, events: Sequence[Event]) -> None:
-        """Events that go with no change of keys, durably."""
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Rows that go with no change of keys, in one durable transaction."""
 
         def work() -> None:
-            with self._transaction(events):
+            with self._transaction(rows):
                 pass
+
+        await self._run(work)
+
+    async def rolls(self, corridor: str, most: int = 3) -> list[RollRow]:
+        """The newest rolls of a corridor, newest first."""
+        return await self._run(lambda: self._rolls.newest(corridor, most))
+
+    async def last_state(self, corridor: str) -> StateRow | None:
+        """The newest transition record of a corridor."""
+        return await self._run(lambda: self._rolls.last_state(corridor))
+
+    async def forget_outputs(self, corridor: str, below: int) -> None:
+        """Erase the stored outputs of all epochs below `below`."""
+
+        def work() -> None:
+            with self._transaction(()):
+                self._rolls.forget_outputs(corridor, below)
 
         await self._run(work)
 
@@ -115,7 +144,7 @@ class SqliteStore:
 
     # -- blocks -------------------------------------------------------------------------------
 
-    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Event] = ()) -> None:
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
         """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
 
         def work() -> None:
@@ -144,7 +173,7 @@ class SqliteStore:
     # -- agreement ----------------------------------------------------------------------------
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, also: Sequence[Event] = ()
+        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
     ) -> list[Allotment]:
         """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
 
@@ -156,7 +185,7 @@ class SqliteStore:
 
     async def bind(
         self, link: str, association: Association, allotments: Sequence[Allotment], txid: str,
-        also: Sequence[Event] = (),
+        also: Sequence[Row] = (),
     ) -> None:  # fmt: skip
         """Other end: check place, ownership and digest, then bind all or raise KeySupplyError."""
 
@@ -166,7 +195,7 @@ class SqliteStore:
 
         await self._run(work)
 
-    async def ready(self, txid: str, also: Sequence[Event] = ()) -> None:
+    async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
         """Owner end: every peer has acknowledged; reserved becomes bound."""
 
         def work() -> None:
@@ -184,7 +213,7 @@ class SqliteStore:
 
     async def hold(
         self, association: Association, key_id: str, key: Secret, txid: str, role: str, *,
-        simulated: bool, also: Sequence[Event] = (),
+        simulated: bool, also: Sequence[Row] = (),
     ) -> None:  # fmt: skip
         """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
         state = "reserved" if role == "initiator" else "bound"
@@ -206,7 +235,7 @@ class SqliteStore:
 
     # -- pads ---------------------------------------------------------------------------------
 
-    async def take_pad(self, link: str, count: int, also: Sequence[Event] = ()) -> Pad:
+    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
 
         def work() -> Pad:
@@ -219,7 +248,7 @@ class SqliteStore:
         return await self._run(work)
 
     async def match_pad(
-        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Event] = ()
+        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
     ) -> Pad:
         """Other end: the same atoms, durably gone from the store when returned."""
 
@@ -242,7 +271,7 @@ class SqliteStore:
 
     async def deliver(
         self, key_ids: Sequence[str], to: str, *, as_initiator: bool, partner: str = "",
-        also: Sequence[Event] = (),
+        also: Sequence[Row] = (),
     ) -> list[DeliveredKey]:  # fmt: skip
         """All keys or none; raises PolicyRefusal for a foreign key, KeySupplyError Q-KEY-024 for a
         missing one. The bytes are returned after the rows are gone."""
@@ -262,7 +291,7 @@ class SqliteStore:
 
     # -- ends ---------------------------------------------------------------------------------
 
-    async def void(self, txid: str, cause: str, also: Sequence[Event] = ()) -> list[str]:
+    async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
         """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
 
         def work() -> list[str]:
@@ -273,7 +302,7 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def expire(self, now: float, also: Sequence[Event] = ()) -> list[str]:
+    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
         """Void every reserved or bound key whose time is over."""
 
         def work() -> list[str]:
@@ -284,7 +313,7 @@ class SqliteStore:
 
         return await self._run(work)
 
-    async def burn_block(self, block_id: bytes, cause: str, also: Sequence[Event] = ()) -> None:
+    async def burn_block(self, block_id: bytes, cause: str, also: Sequence[Row] = ()) -> None:
         """Give up a whole block whose two ends disagree."""
 
         def work() -> None:

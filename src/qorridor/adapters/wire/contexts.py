@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
@@ -36,6 +36,8 @@ class Context:
     groups: frozenset[str]
     is_psk: bool = False
     keep: Sequence[object] = ()
+    psk_identities: dict[int, str] = field(default_factory=dict)
+    """Identities of accepted PSKs by connection; key 0 is the identity that a client offers."""
 
 
 def _base(method: int, groups: str, minimum: int) -> SSL.Context:
@@ -115,8 +117,10 @@ def psk_server(lookup: Callable[[str], memoryview | None]) -> Context:
     """A listener for external PSKs that `lookup` knows; it holds no certificate to fall back to."""
     context = _base(SSL.TLS_SERVER_METHOD, DEFAULT_GROUP, SSL.TLS1_3_VERSION)
     context.set_session_id(b"qorridor-psk")
-    keep = openssl.find_psk(context, lookup)
-    return Context(context, is_server=True, groups=_normalised(DEFAULT_GROUP), is_psk=True, keep=keep)
+    found: dict[int, str] = {}
+    keep = openssl.find_psk(context, lookup, found)
+    return Context(context, is_server=True, groups=_normalised(DEFAULT_GROUP), is_psk=True, keep=keep,
+                   psk_identities=found)  # fmt: skip
 
 
 def psk_client(identity: str, key: Callable[[], memoryview]) -> Context:
@@ -124,7 +128,8 @@ def psk_client(identity: str, key: Callable[[], memoryview]) -> Context:
     context = _base(SSL.TLS_CLIENT_METHOD, DEFAULT_GROUP, SSL.TLS1_3_VERSION)
     context.set_tls13_ciphersuites(b"TLS_AES_256_GCM_SHA384")
     keep = openssl.use_psk(context, identity, key)
-    return Context(context, is_server=False, groups=_normalised(DEFAULT_GROUP), is_psk=True, keep=keep)
+    return Context(context, is_server=False, groups=_normalised(DEFAULT_GROUP), is_psk=True, keep=keep,
+                   psk_identities={0: identity})  # fmt: skip
 
 
 def _accept_openssl_verdict(

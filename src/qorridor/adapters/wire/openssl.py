@@ -73,8 +73,16 @@ def use_psk(context: SSL.Context, identity: str, key: Callable[[], memoryview]) 
     return [name, use]
 
 
-def find_psk(context: SSL.Context, lookup: Callable[[str], memoryview | None]) -> list[object]:
-    """Accept external PSKs that `lookup` knows; returns what must live as long as the context.
+def connection_number(connection: SSL.Connection) -> int:
+    """What a PSK callback knows of a connection: the address of its SSL object."""
+    return int(ffi.cast("uintptr_t", connection._ssl))  # noqa: SLF001
+
+
+def find_psk(
+    context: SSL.Context, lookup: Callable[[str], memoryview | None], found: dict[int, str]
+) -> list[object]:
+    """Accept external PSKs that `lookup` knows; notes the identity in `found` by connection number;
+    returns what must live as long as the context.
 
     An unknown identity answers 0, never "no such PSK": the latter would let OpenSSL go on to
     certificates. No exception may leave a callback, its traceback would show local data.
@@ -83,10 +91,12 @@ def find_psk(context: SSL.Context, lookup: Callable[[str], memoryview | None]) -
     @ffi.callback("int(SSL *, const unsigned char *, size_t, SSL_SESSION **)", error=0)  # type: ignore[untyped-decorator]
     def find(ssl: Any, identity: Any, size: int, session_out: Any) -> int:
         try:
-            key = lookup(bytes(ffi.buffer(identity, size)).decode("ascii"))
+            name = bytes(ffi.buffer(identity, size)).decode("ascii")
+            key = lookup(name)
             if key is None:
                 return 0
             session_out[0] = _session(ssl, key)
+            found[int(ffi.cast("uintptr_t", ssl))] = name
         except Exception:  # noqa: BLE001
             return 0
         return 1

@@ -33,7 +33,8 @@ class Peer:
     group: str
     version: str
     cipher: str
-    is_psk: bool
+    psk_identity: str
+    """Identity of the external PSK that the connection rests on; empty with certificates."""
     address: str
 
     @property
@@ -134,6 +135,8 @@ class _Pump(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(exc or ConnectionResetError("the connection was closed"))
+        if self._context.is_server:
+            self._context.psk_identities.pop(openssl.connection_number(self.tls), None)
         self.gone.set()
         self._may_write.set()
 
@@ -205,15 +208,24 @@ class _Pump(asyncio.Protocol):
         if psk != self._context.is_psk:
             raise ValueError("the connection does not rest on the authentication that was asked for")
         chain = [] if psk else self.tls.get_verified_chain() or []
-        address = self._transport.get_extra_info("peername") if self._transport else None
         return Peer(
             chain=tuple(certificate.to_cryptography().public_bytes(Encoding.DER) for certificate in chain),
             group=group,
             version=self.tls.get_protocol_version_name(),
             cipher=self.tls.get_cipher_name() or "",
-            is_psk=psk,
-            address=":".join(map(str, address[:2])) if address else "",
+            psk_identity=self._psk_identity() if psk else "",
+            address=self.address,
         )
+
+    def _psk_identity(self) -> str:
+        known = self._context.psk_identities
+        return known.get(openssl.connection_number(self.tls) if self._context.is_server else 0, "")
+
+    @property
+    def address(self) -> str:
+        """Where the peer is, `host:port`."""
+        name = self._transport.get_extra_info("peername") if self._transport else None
+        return ":".join(map(str, name[:2])) if name else ""
 
     def _deliver(self) -> None:
         while True:
@@ -293,13 +305,11 @@ async def serve(
     tasks: set[asyncio.Task[None]] = set()
 
     async def run(pump: _Pump) -> None:
-        address = "?"
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 peer = await pump.ready
-            address = peer.address
         except (ConnectionError, TimeoutError, OSError) as error:
-            refused(address, str(error) or "no handshake in time")
+            refused(pump.address, str(error) or "no handshake in time")
             pump.shutdown()
             return
         stream = Stream(pump, peer)

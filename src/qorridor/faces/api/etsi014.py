@@ -141,3 +141,10 @@ def _container(keys: list[Any]) -> dict[str, Any]:
     for key in keys:
         key.key.wipe()
     return container
+
+
+def sae_face(
+    manager: KeyManager, saes: Mapping[str, SaeEntry], record: Record, cap: int
+) -> Callable[[tls.Stream], Awaitable[None]]:
+    """The listener for SAEs of one node (app.node.SaeFace)."""
+    return Etsi014(manager, saes, record, cap=cap).serve

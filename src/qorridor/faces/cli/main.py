@@ -31,11 +31,16 @@ VERBS: Mapping[str, Verb] = {
     "discover": Verb(f"{_HERE}.discover", "Find the cryptography in use: end points, certificates, keys."),
     "assess": Verb(f"{_HERE}.assess", "Say with reasons how exposed each flow is."),
     "plan": Verb(f"{_HERE}.plan", "Compute what each fibre and corridor can carry."),
+    "run": Verb(f"{_HERE}.run", "Run a corridor on this machine: every part a process of its own."),
+    "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
     "doctor": Verb(f"{_HERE}.doctor", "Look for what is missing, and name the command that mends it."),
     "explain": Verb(f"{_HERE}.explain", "Explain an error code, a term or a flow."),
     "plugins": Verb(f"{_HERE}.plugins", "List the drivers that an estate may name."),
     "schema": Verb(f"{_HERE}.schema", "Print the JSON Schema of the estate or of a document."),
+    "authority": Verb(f"{_HERE}.authority", "Serve the issuing authority and enrolment."),
+    "node": Verb(f"{_HERE}.node", "Serve one site: keys, relay, roll-over, journal."),
+    "tunnel": Verb(f"{_HERE}.tunnel", "Serve one end of a tls-tunnel."),
     "completion": Verb(f"{_HERE}.completion", "Print shell completion for bash, zsh or fish."),
 }
 

@@ -1,0 +1,73 @@
+"""Processes: started clean, ended by signal, gone with their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+GRACE_SECONDS = 5.0
+
+
+def harden(*, with_parent: bool = False) -> None:
+    """No core dumps and no other process may read this one's memory; optionally end with the parent."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    if with_parent:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def environment() -> dict[str, str]:
+    """What a child inherits: where programs and this package are, nothing else."""
+    kept = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
+
+
+async def start(
+    arguments: Sequence[str], folder: Path, log: Path, extra: dict[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start `python -m qorridor ARGUMENTS` in `folder` with its words appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as words:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "qorridor", *arguments,
+            cwd=folder, env=environment() | (extra or {}), stdin=asyncio.subprocess.DEVNULL,
+            stdout=words, stderr=words, start_new_session=True, close_fds=True,
+        )  # fmt: skip
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """SIGTERM, five seconds of grace, then SIGKILL to its whole session."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run `main(stop)`; SIGTERM and SIGINT set `stop`."""
+
+    async def body() -> None:
+        stop_event = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop_event.set)
+        await main(stop_event)
+
+    asyncio.run(body())

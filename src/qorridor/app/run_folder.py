@@ -1,0 +1,102 @@
+"""The folder of a run: one state directory per process, the address book, the sockets.
+
+    RUN/estate.toml  addresses.json  approvers.json  policy-FLOW.json
+    RUN/authority/   node-SITE/   tunnel-FLOW-SITE/   sae-NAME/   optics-LINK/
+
+Processes work with RUN as current folder, so that socket paths stay short (108 bytes at most).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from qorridor.adapters.wire.files import write_atomically
+from qorridor.base.errors import OutsideError
+
+BOOK = Path("addresses.json")
+Address = tuple[str, int]
+
+DEFAULT_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
+"""Ports of a node where no address book says otherwise."""
+_LINK_PORT = 8450
+_TUNNEL_PORT = 8470
+
+
+@dataclass(frozen=True, slots=True)
+class AddressBook:
+    """Where the processes of a run listen; read afresh for each dial, since ports come and go."""
+
+    file: Path
+
+    def find(self, name: str) -> Address:
+        """The address of `kme/london`, `peer/london`, `link/LINK/SITE`, `tunnel/FLOW`, `authority`.
+
+        Raises OutsideError Q-KME-049 while it is unknown.
+        """
+        try:
+            text = json.loads(self.file.read_text())[name]
+        except (OSError, ValueError, KeyError):
+            raise OutsideError(
+                "Q-KME-049",
+                f"the address of {name} is not known yet",
+                "start its process, or wait for it",
+                name,
+            ) from None
+        return split_address(text)
+
+
+def split_address(text: str) -> Address:
+    """`host:port` as a pair."""
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def merge_book(file: Path, entries: dict[str, str]) -> None:
+    """Add addresses to the book."""
+    known = json.loads(file.read_text()) if file.is_file() else {}
+    write_atomically(file, json.dumps(known | entries, indent=1, sort_keys=True))
+
+
+def announce(state: Path, entries: dict[str, str]) -> None:
+    """Tell the supervisor that this process is ready: ready.json, then the notify socket (sd_notify)."""
+    write_atomically(state / "ready.json", json.dumps({"pid": os.getpid(), "addresses": entries}))
+    target = os.environ.get("NOTIFY_SOCKET")
+    if target:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            try:
+                channel.sendto(b"READY=1", "\0" + target[1:] if target.startswith("@") else target)
+            except OSError:
+                return  # nobody listens: ready.json says the same
+
+
+def last_port(state: Path, name: str) -> int:
+    """The port that `name` had before a restart, 0 at the first start."""
+    try:
+        return split_address(json.loads((state / "ready.json").read_text())["addresses"][name])[1]
+    except (OSError, ValueError, KeyError):
+        return 0
+
+
+def read_ready(state: Path, pid: int) -> dict[str, str] | None:
+    """The addresses that process `pid` announced; None while it has not."""
+    try:
+        told = json.loads((state / "ready.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return dict(told["addresses"]) if told.get("pid") == pid else None
+
+
+def find_run(folder: Path | None) -> Path:
+    """The folder of a run: the one given, or the only one below ./run; raises OutsideError Q-KME-053."""
+    if folder is not None and (folder / BOOK).is_file():
+        return folder.resolve()
+    found = [book.parent for book in Path("run").glob(f"*/{BOOK}")] if folder is None else []
+    if len(found) != 1:
+        cause = "no run is here" if not found else f"{len(found)} runs are here"
+        raise OutsideError("Q-KME-053", cause, "start one with `qorridor run CORRIDOR`, or name it with --run",
+                           str(folder or Path("run").resolve()))  # fmt: skip
+    return found[0].resolve()

@@ -1,0 +1,55 @@
+"""Follow a run: one line per change of what its nodes say, until a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from qorridor.app import process
+from qorridor.app.estate_file import load
+from qorridor.app.supervisor import Supervisor, Told, check_runnable
+
+FOLLOW_SECONDS = 1.0
+Row = Callable[[dict[str, object], str], None]
+
+
+def run_corridor(
+    estate_file: Path, text: str, corridor: str, folder: Path, told: Told, row: Row, *, compatibility: bool
+) -> None:
+    """Run until SIGINT or SIGTERM; `told` takes words, `row` one status of a node."""
+    estate = load(estate_file)
+    check_runnable(estate, corridor)
+    told(f"starting {corridor}: {' - '.join(estate.corridor(corridor).path)}, every part on 127.0.0.1")
+
+    async def body(stop: asyncio.Event) -> None:
+        async with Supervisor(folder, text, corridor, told, compatibility=compatibility) as run:
+            told(f"running in {run.folder}; Ctrl-C ends it")
+            while not stop.is_set():
+                for site in run.estate.corridor(corridor).path:
+                    status = await run.status(site)
+                    if status is not None:
+                        row(status, status_line(status))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), FOLLOW_SECONDS)
+
+    process.run_until_signalled(body)
+
+
+def status_line(status: dict[str, Any]) -> str:
+    """One node's status in one line."""
+    links = [
+        f"{link['link']} {link['available']} atoms, QBER {_ratio(link['qber'])}, {link['aborted']} aborted"
+        for link in status["links"]
+    ]
+    corridors = [
+        f"{end['corridor']} {end['state']} epoch {end['epoch']} left {end['left']}"
+        for end in status["corridors"]
+    ]
+    return f"{status['site']:<10} " + "; ".join([*links, *corridors])
+
+
+def _ratio(value: object) -> str:
+    return f"{value:.2%}" if isinstance(value, float) else "-"

@@ -1,0 +1,286 @@
+"""`qorridor run CORRIDOR`: the product on loopback, every part a process of its own, restarted on its state.
+
+authority -> tickets -> optics, nodes (which start their link ends), tunnels -> address book
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qorridor.adapters.wire import contexts, frames, http, tls
+from qorridor.adapters.wire.files import write_atomically
+from qorridor.app import process
+from qorridor.app.authority import enrolment_ticket
+from qorridor.app.enrolment import Pki, enrol
+from qorridor.app.estate_file import load
+from qorridor.app.policies import sign_for_run
+from qorridor.app.run_folder import BOOK, AddressBook, merge_book, read_ready
+from qorridor.base.errors import OutsideError, PolicyRefusal
+from qorridor.base.names import Identity
+from qorridor.estate.drivers import SimulatorLink, TlsTunnel
+from qorridor.estate.model import Estate, trust_domain
+
+BIND = "127.0.0.1"
+READY_SECONDS = 60.0
+_RESTART_SECONDS = 0.5
+_WATCH_SECONDS = 0.1
+
+Told = Callable[[str], None]
+"""Takes one line for the person who watches."""
+
+
+@dataclass(slots=True)
+class Part:
+    """One process of the run: how it is started, and where its state lies."""
+
+    name: str
+    arguments: list[str]
+    state: Path
+    child: asyncio.subprocess.Process | None = None
+    addresses: dict[str, str] = field(default_factory=dict)
+    restarts: int = 0
+
+
+def check_runnable(estate: Estate, corridor: str) -> None:
+    """Refuse what this version cannot run: raises PolicyRefusal Q-POLICY-030, EstateError for no such corridor."""
+    entry = estate.corridor(corridor)
+    for link in estate.link_names(corridor):
+        driver = entry.links.get(link)
+        if not isinstance(driver, SimulatorLink):
+            raise PolicyRefusal(
+                "Q-POLICY-030",
+                f"the link {link} needs the driver {getattr(driver, 'driver', 'none')}, which this version lacks",
+                'set link.NAME = { driver = "simulator", preset = "demo-1ghz" } to run it simulated', estate.source,
+            )  # fmt: skip
+    if not isinstance(estate.flows[entry.flow].protected_by, TlsTunnel):
+        raise PolicyRefusal(
+            "Q-POLICY-030", f"the flow {entry.flow} has no tls-tunnel, the only encryptor of this version",
+            'set protected_by = { driver = "tls-tunnel", listen = "…", forward = "…" }', estate.source,
+        )  # fmt: skip
+
+
+class Supervisor:
+    """Starts, watches and ends the processes of one corridor; holds an operator's certificate, never a key."""
+
+    def __init__(
+        self, folder: Path, estate_text: str, corridor: str, told: Told, *, compatibility: bool = False
+    ) -> None:
+        self.folder = folder
+        self.corridor = corridor
+        self._text = estate_text
+        self._told = told
+        self._compatibility = compatibility
+        self.parts: dict[str, Part] = {}
+        self._closing = False
+        self._watchers: list[asyncio.Task[None]] = []
+        self._operators: dict[str, http.Client] = {}
+
+    async def __aenter__(self) -> Supervisor:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stop()
+
+    # -- start --------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, mode=0o700)
+        self._before = Path.cwd()
+        os.chdir(self.folder)
+        write_atomically(Path("estate.toml"), self._text)
+        self.estate = load("estate.toml")
+        check_runnable(self.estate, self.corridor)
+        self._domain = trust_domain(self.estate)
+        sign_for_run(self.estate, self.corridor)
+        await self._launch(Part("authority", ["authority", "serve", "--bind", BIND], Path("authority")))
+        self.operator = await self._enrol_operator()
+        parts = [*self._optics(), *self._tunnels(), *[await self._node(site) for site in self._sites()]]
+        await asyncio.gather(*(self._launch(part) for part in parts))
+
+    def _sites(self) -> tuple[str, ...]:
+        return self.estate.corridor(self.corridor).path
+
+    def _optics(self) -> list[Part]:
+        return [
+            Part(f"optics {link}", ["optics", link], Path(f"optics-{link}"))
+            for link in self.estate.link_names(self.corridor)
+        ]
+
+    def _tunnels(self) -> list[Part]:
+        flow = self.estate.corridor(self.corridor).flow
+        ends = (self.estate.flows[flow].origin, self.estate.flows[flow].destination)
+        return [
+            Part(
+                f"tunnel {flow} {site}",
+                ["tunnel", flow, "--site", site, "--bind", BIND],
+                Path(f"tunnel-{flow}-{site}"),
+            )
+            for site in ends
+        ]
+
+    async def _node(self, site: str) -> Part:
+        state = Path(f"node-{site}")
+        await self._ticket(Identity(self._domain, "node", site), state)
+        for link in self.estate.link_names(self.corridor):
+            if site in self.estate.fibres[link].between:
+                await self._ticket(Identity(self._domain, "link", f"{link}/{site}"), state / f"link-{link}")
+        arguments = ["node", site, "--bind", BIND, "--only", self.corridor]
+        if self._compatibility:
+            arguments.append("--compatibility")
+        return Part(f"node {site}", arguments, state)
+
+    async def _ticket(self, identity: Identity, state: Path) -> Path:
+        """Ask the authority for a one-time token and lay it into the new process's own folder."""
+        channel = await frames.dial_unix(Path("authority") / "tokens.sock")
+        await channel.send({"identity": identity.uri})
+        answer = await channel.receive()
+        await channel.close()
+        if answer is None or "token" not in answer:
+            raise OutsideError(
+                "Q-KME-051", f"the authority gives no token for {identity.uri}", "look at authority.log"
+            )
+        anchor = (Path("authority") / "authority-traditional.pem").read_bytes()
+        address = self.parts["authority"].addresses["authority"]
+        ticket = enrolment_ticket(address, anchor, identity, str(answer["token"]))
+        file = state / "ticket.json"
+        write_atomically(file, json.dumps(ticket))
+        return file
+
+    async def _enrol_operator(self) -> Pki:
+        identity = Identity(self._domain, "operator", "run")
+        return await enrol(
+            Path("operator/pki"), await self._ticket(identity, Path("operator")), ("ecdsa-p256",)
+        )
+
+    async def enrol_sae(self, name: str) -> Pki:
+        """Credentials of a foreign SAE of the estate, made for this run."""
+        state = Path(f"sae-{name}")
+        identity = Identity(self._domain, "sae", name)
+        return await enrol(state / "pki", await self._ticket(identity, state), ("ecdsa-p256",))
+
+    # -- processes ----------------------------------------------------------------------------
+
+    async def _launch(self, part: Part) -> None:
+        self.parts[part.name] = part
+        await self._spawn(part)
+        await self._await_ready(part)
+        self._watchers.append(asyncio.get_running_loop().create_task(self._watch(part)))
+
+    async def _spawn(self, part: Part) -> None:
+        arguments = [*part.arguments, "--state", str(part.state), "--estate", "estate.toml"]
+        part.state.mkdir(exist_ok=True, mode=0o700)
+        part.child = await process.start(arguments, Path.cwd(), Path("logs") / f"{part.state.name}.log")
+
+    async def _await_ready(self, part: Part) -> None:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                while not self._note_ready(part):
+                    if part.child is None or part.child.returncode is not None:
+                        raise OutsideError("Q-KME-052", f"{part.name} ended before it was ready",
+                                           f"read its words in {self.folder}/logs/{part.state.name}.log")  # fmt: skip
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise OutsideError("Q-KME-052", f"{part.name} is not ready after {READY_SECONDS:g} s",
+                               f"read its words in {self.folder}/logs/{part.state.name}.log") from error  # fmt: skip
+
+    def _note_ready(self, part: Part) -> bool:
+        if part.child is None:
+            return False
+        addresses = read_ready(part.state, part.child.pid)
+        # A node announces again when its last link end has come up; until then it serves its listeners.
+        if addresses is None:
+            return False
+        if addresses != part.addresses:
+            part.addresses = addresses
+            merge_book(BOOK, addresses)
+        return True
+
+    async def _watch(self, part: Part) -> None:
+        """Keep one part alive on its state, and its addresses in the book."""
+        while not self._closing:
+            await asyncio.sleep(_WATCH_SECONDS)
+            if part.child is None or part.child.returncode is None:
+                self._note_ready(part)
+                continue
+            part.restarts += 1
+            self._told(f"{part.name} ended (code {part.child.returncode}); started again on the same state")
+            await asyncio.sleep(_RESTART_SECONDS)
+            if not self._closing:
+                await self._spawn(part)
+
+    async def _stop(self) -> None:
+        self._closing = True
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for client in self._operators.values():
+            client.close()
+        order = sorted(self.parts.values(), key=lambda part: part.name.startswith(("authority", "optics")))
+        await asyncio.gather(*(process.stop(part.child) for part in order if part.child is not None))
+        if hasattr(self, "_before"):
+            os.chdir(self._before)
+
+    # -- what the operator sees ---------------------------------------------------------------
+
+    def _operator_client(self, site: str) -> http.Client:
+        if site not in self._operators:
+            context = contexts.mutual_client(
+                self.operator.credentials("ecdsa-p256"), self.operator.trust("node")
+            )
+            self._operators[site] = operator_client(AddressBook(BOOK), site, context)
+        return self._operators[site]
+
+    async def status(self, site: str) -> dict[str, object] | None:
+        """One node's status; None while it does not answer."""
+        with contextlib.suppress(OutsideError):
+            response = await self._operator_client(site).request("GET", "/operator/v1/status")
+            if response.status == 200:
+                return dict(json.loads(response.body))
+        return None
+
+    async def inject(self, link: str, fault: str, **parameters: float) -> dict[str, object]:
+        """Put a fault or an eavesdropper into a simulated link."""
+        return await inject(Path.cwd(), link, fault, parameters)
+
+
+def operator_client(book: AddressBook, site: str, context: contexts.Context) -> http.Client:
+    """A client for the operator listener of a node."""
+
+    async def dial() -> tls.Stream:
+        return await tls.connect(
+            *book.find(f"operator/{site}"),
+            context,
+            accept=lambda peer: (peer.kind, peer.name) == ("node", site),
+        )
+
+    return http.Client(dial, timeout=5.0)
+
+
+async def inject(folder: Path, link: str, fault: str, parameters: dict[str, float]) -> dict[str, object]:
+    """Send a fault to the optics process of a link; raises OutsideError when there is none."""
+    channel = await frames.dial_unix(folder / f"optics-{link}" / "inject.sock")
+    try:
+        text: frames.Frame = {name: f"{value:g}" for name, value in parameters.items()}
+        await channel.send({"fault": fault, "parameters": text})
+        answer = await channel.receive()
+    finally:
+        await channel.close()
+    if answer is None or "cause" in answer:
+        cause = "no answer" if answer is None else str(answer["cause"])
+        raise OutsideError("Q-LINK-050", f"the simulated link refuses the fault: {cause}",
+                           "faults are intercept, cut, bend, drift and clear", link)  # fmt: skip
+    return {str(name): value for name, value in answer.items()}
