@@ -1,0 +1,154 @@
+"""Wegman-Carter authentication of the classical channel: Poly1305 with kept r and one-time s.
+
+    tag_i = h_r(message) + s_i     r per direction, every s_i used once
+
+The index of an s is handed to `persist` before the s is used, so that a crash can skip values and never
+repeat one; it is burnt when sent, when verified and when a verification fails. A pool begins with an
+exporter secret of TLS (computational until the first block) or a preshared one, and is refilled from
+new key before any key is sold.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from cryptography.hazmat.primitives.poly1305 import Poly1305
+
+from qorridor.base.secret import Secret
+from qorridor.distill.aborts import BlockAbort, Cause
+
+TAG_BYTES = 16
+SIGNED = 8 + TAG_BYTES
+R_BYTES = 32  # both directions
+RENEW_AFTER = 1 << 20
+WINDOW = 64  # an aborted block may have burnt some indices at one end only
+Role = Literal["transmitter", "receiver"]
+Persist = Callable[[str, int], None]
+
+
+def bootstrap_size(tags: int) -> int:
+    """Bytes of the secret that starts a pool of `tags` tags in each direction."""
+    return R_BYTES + 2 * TAG_BYTES * tags
+
+
+class _Lane:
+    """One direction: r, the unused s values, and the index of the next."""
+
+    def __init__(self, name: str, persist: Persist) -> None:
+        self.name, self._persist = name, persist
+        self.r = Secret(bytes(16))
+        self.values: deque[Secret] = deque()
+        self.index = self.tags = 0
+
+    def take(self, index: int) -> Secret:
+        """The one-time value `index`; everything before it is burnt with it."""
+        if not self.index <= index < self.index + WINDOW:
+            raise BlockAbort(Cause.AUTHENTICATION, f"one-time value {index} instead of {self.index}")
+        if index - self.index >= len(self.values):
+            raise BlockAbort(Cause.POOL, f"the authentication pool of direction {self.name} is empty")
+        self._persist(self.name, index + 1)
+        while self.index < index:
+            self.values.popleft().wipe()
+            self.index += 1
+        self.index += 1
+        self.tags += 1
+        return self.values.popleft()
+
+    def tag(self, one_time: Secret, message: bytes) -> bytes:
+        key = bytes(self.r.reveal()) + bytes(one_time.reveal())
+        one_time.wipe()
+        return Poly1305.generate_tag(key, message)
+
+
+class Authenticator:
+    """The pool of one end. `target` tags in both directions together are kept in reserve.
+
+    `persist(direction, next_index)` must have reached the disk when it returns.
+    """
+
+    def __init__(self, secret: Secret, role: Role, persist: Persist, *, target: int = 1000) -> None:
+        data = secret.reveal()
+        if len(data) <= R_BYTES or (len(data) - R_BYTES) % (2 * TAG_BYTES):
+            raise ValueError("a pool starts with 32 + 32 k bytes")
+        down, up = _Lane("transmitter-receiver", persist), _Lane("receiver-transmitter", persist)
+        self._lanes = (down, up)
+        self._out, self._in = (down, up) if role == "transmitter" else (up, down)
+        self._target, self.generation, self.broken = target, 0, False
+        self._renew(data[:R_BYTES])
+        self._fill(data[R_BYTES:])
+
+    def sign(self, message: bytes) -> bytes:
+        """`u64 index || tag` of an outgoing message."""
+        index = self._out.index
+        return index.to_bytes(8, "big") + self._out.tag(self._out.take(index), message)
+
+    def verify(self, message: bytes, signed: bytes) -> None:
+        """Check `signed`, one or several copies of `u64 index || tag`; one intact copy is enough.
+
+        Raises BlockAbort(auth-failure) otherwise; the one-time value is burnt either way.
+        """
+        if not signed or len(signed) % SIGNED:
+            raise BlockAbort(Cause.AUTHENTICATION, "a tag of the wrong size")
+        copies = [signed[at : at + SIGNED] for at in range(0, len(signed), SIGNED)]
+        stated = [int.from_bytes(copy[:8], "big") for copy in copies]
+        expected = self._in.tag(self._in.take(max(stated, key=stated.count)), message)
+        if not sum(hmac.compare_digest(expected, copy[8:]) for copy in copies):
+            self.broken = True
+            raise BlockAbort(Cause.AUTHENTICATION, "the authentication tag of the peer is wrong")
+
+    @property
+    def left(self) -> int:
+        """Tags left in the emptier direction."""
+        return min(len(lane.values) for lane in self._lanes)
+
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """(refills, next index down, next index up): the ends compare it when they meet."""
+        return self.generation, self._lanes[0].index, self._lanes[1].index
+
+    def wanted(self, key_bytes: int) -> int:
+        """Bytes of a new key that the pool takes: what the reserve lacks, at most an eighth of the key,
+        at least what a block spends, plus 32 for a new r after 2^20 tags."""
+        lacking = self._target // 2 - self.left
+        pairs = max(0, min(lacking, key_bytes // 8 // (2 * TAG_BYTES)))
+        if lacking > 0:
+            pairs = max(pairs, min(lacking, 4))
+        return 2 * TAG_BYTES * pairs + (R_BYTES if self._old() else 0)
+
+    def refill(self, key: Secret) -> None:
+        """Add new key of the size that `wanted` named; both ends do so with the same bytes."""
+        data = key.reveal()
+        if self._old():
+            self._renew(data[:R_BYTES])
+            data = data[R_BYTES:]
+        self._fill(data)
+        self.generation += 1
+
+    def wipe(self) -> None:
+        """Forget the pool."""
+        for lane in self._lanes:
+            lane.r.wipe()
+            while lane.values:
+                lane.values.popleft().wipe()
+
+    def _old(self) -> bool:
+        return any(lane.tags >= RENEW_AFTER for lane in self._lanes)
+
+    def _renew(self, data: memoryview) -> None:
+        for number, lane in enumerate(self._lanes):
+            lane.r.wipe()
+            lane.r, lane.tags = Secret(data[16 * number : 16 * number + 16]), 0
+
+    def _fill(self, data: memoryview) -> None:
+        for at in range(0, len(data), 2 * TAG_BYTES):
+            for number, lane in enumerate(self._lanes):
+                start = at + TAG_BYTES * number
+                lane.values.append(Secret(data[start : start + TAG_BYTES]))
+
+
+def forgery_bound(length: int) -> float:
+    """Eps <= 8 ceil(L/16) / 2^106 for one forgery attempt on a message of L bytes (Bernstein 2005)."""
+    return 8 * -(-length // 16) / 2.0**106

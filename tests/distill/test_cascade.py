@@ -1,0 +1,79 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qorridor.distill.aborts import BlockAbort
+from qorridor.distill.cascade import make_plan, reconcile
+from tests.distill.slow_cascade import slow_reconcile
+
+
+def keys(size, rate, seed):
+    rng = np.random.Generator(np.random.Philox(seed))
+    alice = rng.integers(0, 2, size, dtype=np.uint8)
+    return alice, alice ^ (rng.random(size) < rate).view(np.uint8)
+
+
+def run(alice, bob, plan):
+    ends = [reconcile(alice, plan), reconcile(bob, plan)]
+    said, results = [next(end) for end in ends], [None, None]
+    sent = [len(said[0]), len(said[1])]
+    while None in results:
+        heard = said[::-1]
+        for me in (0, 1):
+            try:
+                said[me] = ends[me].send(heard[me])
+                sent[me] += len(said[me])
+            except StopIteration as stop:
+                results[me] = stop.value
+    return results, sent
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1000, 5000), st.floats(0.0, 0.12), st.floats(0.005, 0.1), st.integers(0, 2**30))
+def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, guess, seed):
+    alice, bob = keys(size, rate, seed)
+    plan = make_plan(size, guess, seed.to_bytes(16, "big"))
+    (left, right), sent = run(alice, bob, plan)
+    errors, bits, rounds = slow_reconcile(alice, bob, plan)
+    assert left.errors.tolist() == right.errors.tolist() == errors
+    assert left.bits_each_way == right.bits_each_way == bits == sent[0] == sent[1]
+    assert left.rounds == right.rounds == rounds
+    assert errors == np.flatnonzero(alice ^ bob).tolist()
+
+
+def test_frames_of_a_block_go_in_lock_step_and_the_last_may_be_shorter():
+    alice, bob = keys(140_000, 0.02, 3)
+    plan = make_plan(140_000, 0.02, b"s" * 16)
+    (left, _), _ = run(alice, bob, plan)
+    assert plan.frames == 3
+    assert np.array_equal(left.errors, np.flatnonzero(alice ^ bob))
+    assert sorted(plan.passes[1].order.tolist()) == list(range(140_000))
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.02, 0.03, 0.05])
+def test_the_efficiency_at_a_million_bits_is_at_most_1_06(rate):
+    alice, bob = keys(1_000_000, rate, 9)
+    (left, _), _ = run(alice, bob, make_plan(1_000_000, rate, b"e" * 16))
+    q = len(left.errors) / 1e6
+    shannon = -q * math.log2(q) - (1 - q) * math.log2(1 - q)
+    assert np.array_equal(left.errors, np.flatnonzero(alice ^ bob))
+    assert left.bits_each_way / 1e6 / shannon < 1.06
+    assert left.rounds < 600
+
+
+def test_equal_keys_cost_one_round():
+    alice, _ = keys(70_000, 0.0, 1)
+    (left, _), _ = run(alice, alice.copy(), make_plan(70_000, 0.02, b"z" * 16))
+    assert left.rounds == 1
+    assert not len(left.errors)
+
+
+def test_unrelated_keys_end_in_an_abort_before_more_is_said_than_the_block_has():
+    alice, _ = keys(3000, 0.0, 1)
+    bob, _ = keys(3000, 0.0, 2)
+    with pytest.raises(BlockAbort) as aborted:
+        run(alice, bob, make_plan(3000, 0.001, b"u" * 16))
+    assert aborted.value.code == "Q-LINK-013"

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+
+from qorridor.distill.aborts import BlockAbort
+from qorridor.distill.bits import pack, unpack
+from qorridor.distill.channel import Recalled, Received
+from qorridor.distill.codec import join
+from qorridor.distill.sifting import (
+    Announcement,
+    Sifted,
+    SiftReply,
+    click_bits,
+    receiver_sift,
+    transmitter_sift,
+)
+
+RNG = np.random.Generator(np.random.Philox(4))
+N = 5000
+bit = lambda: RNG.integers(0, 2, N, dtype=np.uint8)
+
+
+def both_ends():
+    slots = np.cumsum(RNG.integers(1, 500, N)).astype(np.int64)
+    mine = Received(slots, bit(), np.array([1, 2], np.uint8)[bit()])
+    sent = Recalled(RNG.integers(0, 3, N, dtype=np.uint8), bit(), bit())
+    left, right = Sifted(), Sifted()
+    said = Announcement.decode(Announcement(slots, mine.bases).encode(), -1)
+    reply = SiftReply.decode(transmitter_sift(left, said, sent).encode(), mine.bases)
+    receiver_sift(right, mine, click_bits(mine.clicks, bytes)[0], reply)
+    return mine, sent, left, right
+
+
+def test_both_ends_keep_the_same_detections_and_disclose_the_test_basis_only():
+    mine, sent, left, right = both_ends()
+    match = mine.bases == sent.bases
+    assert np.array_equal(left.bases, mine.bases[match])
+    assert np.array_equal(right.bases, left.bases)
+    assert np.array_equal(right.intensities, sent.intensities[match])
+    assert np.array_equal(right.bits, mine.clicks[match] - 1)
+    assert np.array_equal(right.peer_test, sent.bits[match & (mine.bases == 1)])
+
+
+def test_counts_and_errors_are_the_plain_ones_after_the_cut():
+    _mine, _sent, left, right = both_ends()
+    for end in (left, right):
+        end.cut(700)
+    left.disclose(right.test_bits())
+    assert left.key_count == right.key_count == 700
+    assert left.counts() == right.counts()
+    assert left.test_errors() == right.test_errors()
+    wrong = left.test_bits() != right.test_bits()
+    kinds = left.intensities[left.bases == 1]
+    assert left.test_errors() == tuple(int(wrong[kinds == k].sum()) for k in range(3))
+    assert left.bases[-1] == 0
+
+
+def test_a_double_click_takes_a_bit_of_entropy_and_is_kept():
+    clicks = np.array([1, 3, 2, 3, 3, 1], np.uint8)
+    bits, double = click_bits(clicks, lambda n: b"\xa0")
+    assert bits.tolist() == [0, 1, 1, 0, 1, 0]
+    assert double == 3
+
+
+def test_a_slot_announced_twice_is_refused():
+    said = Announcement(np.array([5, 9], np.int64), np.zeros(2, np.uint8)).encode()
+    with pytest.raises(BlockAbort):
+        Announcement.decode(said, 5)
+    Announcement.decode(said, 4)
+
+
+def test_a_fourth_intensity_and_wrong_sizes_are_refused():
+    bases = np.zeros(8, np.uint8)
+    full = pack(np.ones(8, np.uint8))
+    for parts in ([full, full, full, b""], [full, b"", full, b""], [full, full, b"\0", b"\1"]):
+        with pytest.raises(BlockAbort):
+            SiftReply.decode(join(parts), bases)
+
+
+def test_fill_bits_that_are_not_zero_are_refused():
+    assert unpack(b"\xa0", 3).tolist() == [1, 0, 1]
+    with pytest.raises(BlockAbort):
+        unpack(b"\xa1", 3)
