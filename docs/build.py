@@ -32,10 +32,8 @@ def requirements() -> str:
     states = [row["state"] for row in rows.values()]
     counts = ", ".join(f"{states.count(state)} {state}" for state in ("works", "partial", "planned"))
     lines = [[name, row["title"], row["state"], f"`{row['owner']}`"] for name, row in rows.items()]
-    return (
-        f"# Requirements\n\nOf {len(rows)} requirements: {counts}. *Works* means that a test in the repository shows it.\n\n"
-        + table(["id", "requirement", "state", "package"], lines)
-    )
+    head = f"# Requirements\n\nOf {len(rows)} requirements: {counts}. *Works* means that a test shows it.\n\n"
+    return head + table(["id", "requirement", "state", "package"], lines)
 
 
 def errors() -> str:
