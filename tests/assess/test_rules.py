@@ -11,7 +11,7 @@ from qorridor.assess.rules import NOT_EVALUATED, SENSITIVITY, FlowFacts, decide
 
 CORRIDOR = FlowFacts(
     name="q", sensitivity="restricted", keep_secret=25, migration_time=3, threat_years=4.14, owner="me", coverage=1.0,
-    quantum_vulnerable=True, threat="state", maturity=4, fibre="dark", relays=0, relays_guarded=True, demand=8.5, rate=2200,  # noqa: E501
+    quantum_vulnerable=True, threat="state", maturity=4, fibre="dark", relays=0, relays_guarded=True, demand=8.5, rate=2200,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from qorridor.discover.names import by_group, by_oid, by_suite
 
 @pytest.mark.parametrize(
     ("spelling", "name", "quantum"),
-    [("X25519MLKEM768", "X25519MLKEM768", "hybrid"), ("x25519", "X25519", "shor-broken"), ("MLKEM768", "ML-KEM-768", "pqc"),  # noqa: E501
+    [("X25519MLKEM768", "X25519MLKEM768", "hybrid"), ("x25519", "X25519", "shor-broken"), ("MLKEM768", "ML-KEM-768", "pqc"),
      ("prime256v1", "ECDH-P-256", "shor-broken"), ("SecP256r1MLKEM768", "SecP256r1MLKEM768", "hybrid"),
      ("new-group", "new-group", "unknown")],
 )  # fmt: skip
@@ -31,7 +31,7 @@ def test_a_key_says_its_size_or_curve():
 
 @pytest.mark.parametrize(
     ("suite", "name", "quantum"),
-    [("TLS_AES_256_GCM_SHA384", "AES-256-GCM", "symmetric-safe"), ("ECDHE-RSA-AES128-SHA", "AES-128-CBC", "grover-weakened"),  # noqa: E501
+    [("TLS_AES_256_GCM_SHA384", "AES-256-GCM", "symmetric-safe"), ("ECDHE-RSA-AES128-SHA", "AES-128-CBC", "grover-weakened"),
      ("TLS_CHACHA20_POLY1305_SHA256", "ChaCha20-Poly1305", "symmetric-safe"), ("RC4-MD5", "RC4-MD5", "broken-today"),
      ("", "unknown", "unknown")],
 )  # fmt: skip

@@ -64,7 +64,7 @@ def test_bright_light_beside_the_signal_is_refused_with_raman_noise_as_binding_c
 
 def test_two_corridors_share_the_rate_of_their_fibre():
     extra = TEXT.replace("[corridor.thames]", '[corridor.other]\nflow = "research-share"\npath = ["slough", "hayes"]\n'
-                         'link.hayes-slough = { driver = "simulator", preset = "metro" }\n[corridor.thames]')  # fmt: skip  # noqa: E501
+                         'link.hayes-slough = { driver = "simulator", preset = "metro" }\n[corridor.thames]')  # fmt: skip
     assert set(planned(extra).corridors) == {"other", "thames"}
 
 

@@ -25,7 +25,7 @@ def inventory(folder, leaf, quantum_leaf):
     seen = list(scan_folder(folder))
     chain = [one.facts for one in seen if isinstance(one, Observation) and one.facts["kind"] == "certificate"]
     facts = {"kind": "tls", "version": "TLSv1.3", "group": "X25519MLKEM768", "cipher": "TLS_AES_256_GCM_SHA384",
-             "post_quantum_group": "X25519MLKEM768", "preferred_group": "X25519MLKEM768", "chain": chain[:1]}  # fmt: skip  # noqa: E501
+             "post_quantum_group": "X25519MLKEM768", "preferred_group": "X25519MLKEM768", "chain": chain[:1]}  # fmt: skip
     seen.append(
         Observation(
             "tls", "tls://a.example:443", 1.0, "active", facts, labels={"flow": "core", "owner": "me"}

@@ -8,7 +8,7 @@ from OpenSSL import SSL
 from qorridor.adapters.scanners.targets import Endpoint
 from qorridor.adapters.scanners.tls import Budget, TlsScanner
 from qorridor.adapters.wire import openssl, tls
-from qorridor.adapters.wire.contexts import Context, Credentials, anonymous_server
+from qorridor.adapters.wire.contexts import Context, Credentials, anonymous_server, mutual_server
 from qorridor.adapters.wire.system import SystemEntropy
 from qorridor.records.observations import Coverage, Observation
 
@@ -125,3 +125,12 @@ def test_a_closed_port_is_a_coverage_record():
 
     (unit,) = asyncio.run(look_at_nothing())
     assert (unit.state, unit.why) == ("failed", "filtered")
+
+
+def test_an_end_point_that_asks_for_a_client_certificate_is_told_so(tmp_path, leaf):
+    credentials = files(tmp_path, leaf)
+    found = facts(asyncio.run(look(mutual_server(credentials, tmp_path / "chain.pem"))))
+    assert found["client_certificate"] == "requested"
+    assert found["group"] == "X25519MLKEM768"
+    other = facts(asyncio.run(look(anonymous_server(credentials))))
+    assert other["client_certificate"] == "not requested"

@@ -24,7 +24,7 @@ def run(capsys, *arguments):
 def test_help_imports_neither_numpy_nor_pydantic_nor_rich():
     script = (
         "import sys; from qorridor.faces.cli.main import run; run(['--help']); "
-        "bad = {'numpy', 'pydantic', 'rich', 'cryptography', 'OpenSSL'} & set(sys.modules); sys.exit(', '.join(bad) or 0)"  # noqa: E501
+        "bad = {'numpy', 'pydantic', 'rich', 'cryptography', 'OpenSSL'} & set(sys.modules); sys.exit(', '.join(bad) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
