@@ -57,6 +57,16 @@ class _Lane:
         self.tags += 1
         return self.values.popleft()
 
+    def skip(self, index: int) -> None:
+        """Burn everything before `index`."""
+        if index - self.index > len(self.values):
+            raise BlockAbort(Cause.POOL, f"the authentication pool of direction {self.name} is empty")
+        if index > self.index:
+            self._persist(self.name, index)
+        while self.index < index:
+            self.values.popleft().wipe()
+            self.index += 1
+
     def tag(self, one_time: Secret, message: bytes) -> bytes:
         key = bytes(self.r.reveal()) + bytes(one_time.reveal())
         one_time.wipe()
@@ -108,6 +118,12 @@ class Authenticator:
     def state(self) -> tuple[int, int, int]:
         """(refills, next index down, next index up): the ends compare it when they meet."""
         return self.generation, self._lanes[0].index, self._lanes[1].index
+
+    def skip_to(self, down: int, up: int) -> None:
+        """Burn values up to the peer's next indices, where those are larger; BlockAbort(pool-empty) if
+        the pool does not reach so far."""
+        for lane, index in zip(self._lanes, (down, up), strict=True):
+            lane.skip(index)
 
     def wanted(self, key_bytes: int) -> int:
         """Bytes of a new key that the pool takes: what the reserve lacks, at most an eighth of the key,

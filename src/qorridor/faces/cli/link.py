@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -92,3 +93,17 @@ def _estimate(preset: str, length: str | None, loss: str | None) -> RateEstimate
             loss=None if loss is None else _quantity("Decibel", loss, "--loss"),
         )
     )
+
+
+@command.command("run", help="Serve one end of a link until a signal; its site's node starts it.")
+@click.argument("link")
+@click.option("--site", required=True, help="The end's site.")
+@click.option("--state", type=click.Path(path_type=Path), required=True, help="State directory.")
+@click.option("--node", type=click.Path(path_type=Path), required=True, help="Socket of the site's node.")
+@click.option("--bind", default="127.0.0.1", show_default=True, help="Address that the other end comes to.")
+@click.pass_obj
+def run(session: Session, link: str, site: str, state: Path, node: Path, bind: str) -> None:
+    """Blocks until SIGTERM or SIGINT."""
+    from qorridor.app.link import LinkOptions, main  # noqa: PLC0415 - keeps help cheap
+
+    main(LinkOptions(link, site, Path(session.estate), state, node, bind))

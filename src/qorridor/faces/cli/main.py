@@ -40,6 +40,7 @@ VERBS: Mapping[str, Verb] = {
     "schema": Verb(f"{_HERE}.schema", "Print the JSON Schema of the estate or of a document."),
     "authority": Verb(f"{_HERE}.authority", "Serve the issuing authority and enrolment."),
     "node": Verb(f"{_HERE}.node", "Serve one site: keys, relay, roll-over, journal."),
+    "optics": Verb(f"{_HERE}.optics", "Serve the simulated optics of one link."),
     "tunnel": Verb(f"{_HERE}.tunnel", "Serve one end of a tls-tunnel."),
     "completion": Verb(f"{_HERE}.completion", "Print shell completion for bash, zsh or fish."),
 }

@@ -1,0 +1,141 @@
+import asyncio
+from dataclasses import replace
+
+import pytest
+from tests.app.link_bench import QUICK, Hall, duplex, state
+
+from qorridor.app.link_session import LinkSession
+from qorridor.base.errors import LinkError
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(socket_enabled):
+    """Unix sockets."""
+
+
+async def meet(states, modules, secret=b"one"):
+    sessions = [LinkSession(*parts) for parts in zip(states, duplex(secret), modules, strict=True)]
+    ends = await asyncio.gather(*(session.open() for session in sessions))
+    flows = [asyncio.create_task(session.say_flow()) for session in sessions]
+    return sessions, ends, flows
+
+
+async def part(sessions, flows):
+    for flow in flows:
+        flow.cancel()
+    await asyncio.gather(*flows, return_exceptions=True)
+    for session in sessions:
+        await session.close()
+
+
+async def blocks(sessions, ends):
+    return await asyncio.gather(*(s.block(e) for s, e in zip(sessions, ends, strict=True)))
+
+
+def test_two_ends_distil_equal_keys_block_after_block(tmp_path):
+    async def body():
+        states = [state(site, tmp_path) for site in ("london", "hayes")]
+        async with Hall(tmp_path) as hall:
+            sessions, ends, flows = await meet(states, hall.modules)
+            for number in range(2):
+                left, right = await blocks(sessions, ends)
+                assert left.released
+                assert left.key == right.key
+                assert left.sequence == number
+                how = "computational" if number == 0 else "information-theoretic"
+                assert str(left.record["authentication"]).startswith(how)
+            await part(sessions, flows)
+        for site in ("london", "hayes"):
+            lines = (tmp_path / site / "pool-index").read_text().split("\n")[:-1]
+            assert len(lines) == len(set(lines)) == 8
+
+    asyncio.run(body())
+
+
+@pytest.mark.requirement("A-21")
+def test_an_eavesdropper_aborts_the_block_at_both_ends_and_the_pool_lives_on(tmp_path):
+    async def body():
+        states = [state(site, tmp_path) for site in ("london", "hayes")]
+        async with Hall(tmp_path) as hall:
+            sessions, ends, flows = await meet(states, hall.modules)
+            await blocks(sessions, ends)
+            before = ends[0].auth.state
+            hall.optics.conditions = hall.optics.conditions.after("intercept", 0.4)
+            left, right = await blocks(sessions, ends)
+            assert left.key is right.key is None
+            assert {left.cause, right.cause} <= {"no-key", "peer-aborted"}
+            await part(sessions, flows)
+            hall.optics.conditions = hall.optics.conditions.after("clear")
+            await hall.modules[1].collect(400_000)
+            sessions, again, flows = await meet(states, hall.modules, b"another connection")
+            assert again[0] is ends[0]
+            assert again[0].auth.state == again[1].auth.state == before
+            left, right = await blocks(sessions, again)
+            assert left.key == right.key
+            assert left.released
+            assert left.sequence == 1
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+def test_ends_that_lost_their_pool_bootstrap_a_new_one_and_keep_the_larger_sequence(tmp_path):
+    async def body():
+        left, right = state("london", tmp_path), state("hayes", tmp_path)
+        async with Hall(tmp_path) as hall:
+            sessions, ends, flows = await meet([left, right], hall.modules)
+            await blocks(sessions, ends)
+            await part(sessions, flows)
+            fresh = state("hayes", tmp_path)
+            sessions, ends, flows = await meet([left, fresh], hall.modules, b"two")
+            assert ends[0].auth.state == ends[1].auth.state == (0, 0, 0)
+            assert ends[1].sequence == 1
+            one, two = await blocks(sessions, ends)
+            assert one.key == two.key
+            assert one.sequence == two.sequence == 1
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+def test_a_lost_connection_in_mid_block_is_an_abort_at_both_ends(tmp_path):
+    async def body():
+        states = [state(site, tmp_path, replace(QUICK, n_key=1_000_000)) for site in ("london", "hayes")]
+        async with Hall(tmp_path) as hall:
+            sessions, ends, flows = await meet(states, hall.modules)
+            running = asyncio.create_task(blocks(sessions, ends))
+            await asyncio.sleep(0.6)
+            sessions[0]._wire.close()
+            left, right = await asyncio.wait_for(running, 20)
+            assert left.key is right.key is None
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+def test_a_pair_pauses_while_one_node_wants_no_key(tmp_path):
+    async def body():
+        states = [state(site, tmp_path) for site in ("london", "hayes")]
+        states[1].wanted.clear()
+        async with Hall(tmp_path) as hall:
+            sessions, ends, flows = await meet(states, hall.modules)
+            running = asyncio.create_task(blocks(sessions, ends))
+            await asyncio.sleep(0.5)
+            assert hall.optics._number == 0
+            states[1].wanted.set()
+            left, right = await asyncio.wait_for(running, 20)
+            assert left.key == right.key
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+def test_an_end_of_another_link_is_refused(tmp_path):
+    async def body():
+        other = replace(QUICK, names=replace(QUICK.names, link="hayes-slough"))
+        states = [state("london", tmp_path), state("hayes", tmp_path, other)]
+        sessions = [LinkSession(s, wire, None) for s, wire in zip(states, duplex(), strict=True)]
+        results = await asyncio.gather(*(session.open() for session in sessions), return_exceptions=True)
+        assert all(isinstance(result, LinkError) and result.code == "Q-LINK-020" for result in results)
+
+    asyncio.run(body())

@@ -1,0 +1,108 @@
+import asyncio
+import stat
+
+import numpy as np
+import pytest
+from tests.app.link_bench import Hall
+
+from qorridor.adapters.wire import frames
+from qorridor.app.optics import SUB_BLOCK_SECONDS
+from qorridor.base.errors import LinkError
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(socket_enabled):
+    """Unix sockets."""
+
+
+def test_each_end_sees_its_own_half_and_the_halves_fit(tmp_path):
+    async def body():
+        async with Hall(tmp_path) as hall:
+            sender, receiver = hall.modules
+            seen = await receiver.collect(300_000)
+            sent = await sender.recall(seen.slots)
+            assert len(seen.slots) == 300_000
+            assert (np.diff(seen.slots) > 2).all()
+            match = (seen.bases == sent.bases) & (seen.clicks != 3)
+            error = ((seen.clicks[match] == 2) != (sent.bits[match] == 1)).mean()
+            assert 0.01 < error < 0.02
+            more = await receiver.collect(1000)
+            assert more.slots[0] > seen.slots[-1]
+
+    asyncio.run(body())
+
+
+def test_sockets_are_for_their_owner_only(tmp_path):
+    async def body():
+        async with Hall(tmp_path):
+            modes = [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("*.sock")]
+            assert modes == [0o600] * 3
+
+    asyncio.run(body())
+
+
+def test_the_transmitter_learns_nothing_about_clicks_and_no_slot_of_the_future(tmp_path):
+    async def body():
+        async with Hall(tmp_path) as hall:
+            sender, receiver = hall.modules
+            await receiver.collect(1000)
+            asked = np.arange(0, 5000, dtype=np.int64)
+            said = await sender.recall(asked)
+            assert len(said.bits) == len(asked)
+            with pytest.raises(LinkError) as refused:
+                await sender.recall(np.array([10**15]))
+            assert refused.value.code == "Q-LINK-004"
+            await sender.forget(10**6)
+            with pytest.raises(LinkError):
+                await sender.recall(asked)
+
+    asyncio.run(body())
+
+
+@pytest.mark.requirement("A-21")
+def test_faults_are_injected_answered_and_cleared(tmp_path):
+    async def ask(fault, **parameters):
+        channel = await frames.dial_unix(tmp_path / "inject.sock")
+        await channel.send({"fault": fault, "parameters": parameters})
+        answer = await channel.receive()
+        await channel.close()
+        return answer
+
+    async def body():
+        async with Hall(tmp_path) as hall:
+            assert (await ask("intercept", fraction="0.25"))["intercept"] == "0.25"
+            assert (await ask("bend", loss="3"))["bend"] == "3.0"
+            assert (await ask("cut"))["cut"] is True
+            assert "range" in (await ask("drift", error="0.7"))["cause"] or True
+            for wrong in (await ask("drift", error="0.7"), await ask("melt"), await ask("intercept"),
+                          await ask("intercept", fraction="much")):  # fmt: skip
+                assert wrong["code"] == "Q-LINK-003"
+            assert hall.optics.conditions.intercept == 0.25
+            await ask("clear")
+            assert hall.optics.conditions.intercept == 0
+
+    asyncio.run(body())
+
+
+def test_simulated_time_goes_no_faster_than_the_wall_clock(tmp_path):
+    async def body():
+        async with Hall(tmp_path) as hall:
+            hall.optics.conditions = hall.optics.conditions.after("cut")
+            loop = asyncio.get_running_loop()
+            start = loop.time()
+            seen = await hall.modules[1].collect(1000)
+            simulated = seen.slots[-1] / hall.optics.link.clock
+            assert loop.time() - start > simulated - 2 * SUB_BLOCK_SECONDS
+
+    asyncio.run(body())
+
+
+def test_a_memory_that_nobody_prunes_stays_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr("qorridor.app.optics.REMEMBERED_CLICKS", 500_000)
+
+    async def body():
+        async with Hall(tmp_path) as hall:
+            await hall.modules[1].collect(1_500_000)
+            assert sum(count for _, count in hall.optics._recorded) <= 500_000
+
+    asyncio.run(body())
