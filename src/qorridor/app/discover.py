@@ -36,14 +36,41 @@ def chosen(estate: Estate, only: Sequence[str]) -> list[str]:
     return list(only or estate.scans)
 
 
+def is_open(window: str | None, minute: int) -> bool:
+    """Whether a minute of the day (0..1439) lies in a window such as `22:00-05:00`; none is always open."""
+    if window is None:
+        return True
+    start, end = (int(text[:2]) * 60 + int(text[3:]) for text in window.split("-"))
+    return start <= minute < end if start <= end else minute >= start or minute < end
+
+
+def check_windows(estate: Estate, names: Sequence[str], now: datetime) -> None:
+    """Raises PolicyRefusal when a scan would run outside its window (local time)."""
+    for name in names:
+        window = estate.scans[name].window
+        if not is_open(window, now.hour * 60 + now.minute):
+            raise PolicyRefusal(
+                "Q-POLICY-041", f'scan "{name}" may run {window}; it is {now:%H:%M}',
+                "run it in its window, choose others with --only, or give --outside-window", estate.source,
+            )  # fmt: skip
+
+
 def discover(
-    estate: Estate | None, *, only: Sequence[str] = (), folder: Path | None = None, done: Done = lambda: None
+    estate: Estate | None,
+    *,
+    only: Sequence[str] = (),
+    folder: Path | None = None,
+    done: Done = lambda: None,
+    outside_window: bool = False,
 ) -> Inventory:
     """The inventory of the estate's scans and of a folder named by hand.
 
-    Raises PolicyRefusal when nothing is in scope: what the estate does not name is not scanned.
+    Raises PolicyRefusal when nothing is in scope (what the estate does not name is not scanned) or
+    when a scan's window is closed.
     """
     names = chosen(estate, only) if estate else []
+    if estate and not outside_window:
+        check_windows(estate, names, datetime.fromtimestamp(SystemClock().now()).astimezone())
     if not names and folder is None:
         raise PolicyRefusal(
             "Q-POLICY-040", "nothing is in scope: the estate names no scan and no folder was given",

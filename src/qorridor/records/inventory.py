@@ -25,6 +25,11 @@ class Asset:
     depends_on: tuple[str, ...] = ()
 
 
+def _is_other_file(unit: Coverage) -> bool:
+    """A file that holds no cryptography at all; an end point that nobody can read is not that."""
+    return unit.why == "unsupported-format" and unit.locator.startswith("file:")
+
+
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """Assets by reference and the coverage of the run; `at` is RFC 3339 UTC, `inputs` name -> SHA-256."""
@@ -45,7 +50,7 @@ class Inventory:
     @property
     def share_seen(self) -> float | None:
         """Parsed over all units that could hold cryptography, 0..1; None when nothing was looked at."""
-        relevant = [unit for unit in self.coverage if unit.why != "unsupported-format"]
+        relevant = [unit for unit in self.coverage if not _is_other_file(unit)]
         parsed = sum(unit.state == "parsed" for unit in relevant)
         return parsed / len(relevant) if relevant else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -14,7 +13,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
 
 from qorridor.adapters.scanners.facts import certificate_facts, key_facts
-from qorridor.records.observations import Coverage, Observation, Why
+from qorridor.records.observations import Coverage, Facts, Observation, Why
 
 NAME = "certificates"
 LARGEST = 1024 * 1024
@@ -102,11 +101,12 @@ def _certificate(certificate: x509.Certificate, locator: str) -> Observation:
 
 def _private_key(data: bytes, locator: str, *, readable: bool, pem: bool) -> Observation:
     """The key's identity is the digest of its public half; the digest of its bytes is never taken."""
-    facts: dict[str, object] = {"kind": "private-key", "readable_by_others": readable}
+    facts: Facts = {"kind": "private-key", "readable_by_others": readable}
     try:
         key = (load_pem_private_key if pem else load_der_private_key)(data, None)
     except TypeError:
-        return Observation(NAME, locator, _CONFIDENCE, "file", {**facts, "encrypted": True})  # type: ignore[dict-item]
+        return Observation(NAME, locator, _CONFIDENCE, "file", {**facts, "encrypted": True})
     public = key_facts(key.public_key())
-    digest = hashlib.sha256(str(public["spki"]).encode()).hexdigest()
-    return Observation(NAME, locator, _CONFIDENCE, "file", {**facts, "encrypted": False, **public}, digest)  # type: ignore[dict-item]
+    return Observation(
+        NAME, locator, _CONFIDENCE, "file", {**facts, "encrypted": False, **public}, str(public["spki"])
+    )

@@ -51,5 +51,6 @@ def _summary(assessment: Assessment, out: Path) -> str:
 def _flow(flow: FlowAssessment) -> list[str]:
     held = f"must hold to {flow.must_hold_until}" if flow.must_hold_until else "secrecy lifetime unknown"
     chance = "" if flow.hndl_probability is None else f", read in time with {flow.hndl_probability:.0%}"
-    head = f"{flow.name}: what is sent today {held}; quantum computer 10 % likely in {flow.threat_years:.1f} years{chance}"
+    threat = f"quantum computer 10 % likely in {flow.threat_years:.1f} years"
+    head = f"{flow.name}: what is sent today {held}; {threat}{chance}"
     return [head, f"  → {flow.mechanism}", *(f"    {reason.rule}  {reason.text}" for reason in flow.because)]

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option("--only", multiple=True, metavar="NAME", help="Only the scan of that name; may be repeated.")
 @click.option("--out", default="inventory.cdx.json", show_default=True, type=click.Path(path_type=Path))
+@click.option("--outside-window", is_flag=True, help="Scan although a scan's window is closed.")
 @click.pass_obj
-def command(session: Session, path: Path | None, only: tuple[str, ...], out: Path) -> None:
+def command(
+    session: Session, path: Path | None, only: tuple[str, ...], out: Path, *, outside_window: bool
+) -> None:
     """Scan, merge, write."""
     from qorridor.adapters.wire.files import write_atomically  # noqa: PLC0415 - keeps help cheap
     from qorridor.app.discover import chosen, discover, endpoints  # noqa: PLC0415
@@ -35,7 +38,9 @@ def command(session: Session, path: Path | None, only: tuple[str, ...], out: Pat
         output.emit(session, {"endpoints": [p.locator for p in points]}, "\n".join(p.locator for p in points))
         return
     with output.progress(session, "end points looked at", len(points)) as progress:
-        inventory = discover(estate, only=only, folder=path, done=progress.step)
+        inventory = discover(
+            estate, only=only, folder=path, done=progress.step, outside_window=outside_window
+        )
     text = cyclonedx.write(inventory)
     write_atomically(out, text, mode=0o644)
     if session.as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,7 +59,8 @@ def _near(word: str, known: list[str]) -> str:
 def _flow(session: Session, name: str) -> None:
     from qorridor.app.assess import assess_file  # noqa: PLC0415 - keeps help cheap
 
-    assessment = assess_file(session.estate, None)
+    usual = Path("inventory.cdx.json")
+    assessment = assess_file(session.estate, usual if usual.exists() else None)
     flow = next((flow for flow in assessment.flows if flow.name == name), None)
     if flow is None:
         raise click.UsageError(f'no flow "{name}"; {_near(name, [f.name for f in assessment.flows])}')

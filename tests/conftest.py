@@ -1,0 +1,47 @@
+"""What several test files share."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from qorridor.adapters.wire.certificates import (
+    generate_key,
+    make_issuer,
+    make_request,
+    make_root,
+    sign_request,
+)
+from qorridor.base.names import Identity
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A leaf certificate with its key, both PEM."""
+
+    certificate: object
+    pem: bytes
+    key_pem: bytes
+    chain_pem: bytes
+
+
+def make_leaf(algorithm="ecdsa-p256"):
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    root = make_root("Test", algorithm, now, "root")
+    issuer = make_issuer(root, "Test", algorithm, now, "issuer")
+    key, identity = generate_key(algorithm), Identity("test", "node", "london")
+    leaf = sign_request(issuer, make_request(identity, key), identity, now)
+    pem = leaf.public_bytes(Encoding.PEM)
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Leaf(leaf, pem, key_pem, pem + issuer.certificate.public_bytes(Encoding.PEM))
+
+
+@pytest.fixture(scope="session")
+def leaf():
+    return make_leaf()
+
+
+@pytest.fixture(scope="session")
+def quantum_leaf():
+    return make_leaf("ml-dsa-65")
