@@ -2,10 +2,10 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.app.link_bench import QUICK, Hall, duplex, state
 
 from qorridor.app.link_session import LinkSession
 from qorridor.base.errors import LinkError
+from tests.app.link_bench import QUICK, Hall, duplex, state
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,11 @@ import stat
 
 import numpy as np
 import pytest
-from tests.app.link_bench import Hall
 
 from qorridor.adapters.wire import frames
 from qorridor.app.optics import SUB_BLOCK_SECONDS
 from qorridor.base.errors import LinkError
+from tests.app.link_bench import Hall
 
 
 @pytest.fixture(autouse=True)
