@@ -1,7 +1,10 @@
 """What several test files share."""
 
+import shutil
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -14,6 +17,7 @@ from qorridor.adapters.wire.certificates import (
     sign_request,
 )
 from qorridor.base.names import Identity
+from tests.support.authority import Organisation
 
 
 @dataclass(frozen=True)
@@ -45,3 +49,19 @@ def leaf():
 @pytest.fixture(scope="session")
 def quantum_leaf():
     return make_leaf("ml-dsa-65")
+
+
+@pytest.fixture(scope="session")
+def organisation():
+    made = Organisation()
+    yield made
+    made.authority.register.close()
+    shutil.rmtree(made.folder)
+
+
+@pytest.fixture
+def folder():
+    """A folder with a short name: paths of Unix sockets have fewer than 108 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="q"))
+    yield path
+    shutil.rmtree(path)
