@@ -5,9 +5,12 @@ import contextlib
 import shutil
 import ssl
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from OpenSSL import SSL
 
 from qorridor.adapters.wire import contexts, openssl, tls
 from qorridor.base.errors import OutsideError
+from tests.support.authority import Organisation
 from tests.support.loop import run, until
 
 
@@ -145,8 +149,6 @@ def test_expired_future_and_server_only_certificates_are_refused_c33(organisatio
 
 
 def test_a_certificate_of_another_organisation_is_refused_c33(organisation):
-    from tests.support.authority import Organisation
-
     other = Organisation()
     hayes = organisation.enrol("node", "hayes")
     stranger = other.enrol("node", "hayes")
@@ -167,7 +169,7 @@ def test_a_certificate_without_exactly_one_uri_name_speaks_for_nobody(organisati
 
     async def main():
         async def handler(stream):
-            with pytest.raises(ValueError, match="exactly one|no subject"):
+            with pytest.raises(ValueError, match=r"exactly one|no subject"):
                 _ = stream.peer.identity
             caught.append(True)
 
@@ -305,12 +307,6 @@ def test_no_connection_can_be_resumed_so_a_revocation_bites_at_once_c36(organisa
 
 
 def test_a_revoked_certificate_is_refused(organisation):
-    from datetime import UTC, datetime
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     london, hayes = organisation.enrol("node", "london"), organisation.enrol("node", "slough", "ecdsa-p256")
     issuer, now = organisation.authority.issuers["node", "traditional"], datetime.now(UTC)
     leaf = x509.load_pem_x509_certificates((hayes.folder / "ecdsa-p256.pem").read_bytes())[0]
@@ -400,8 +396,7 @@ def test_more_connections_than_allowed_are_refused_and_told(organisation):
             await first.write(b"x")
             await first.read()
             with pytest.raises((OutsideError, ConnectionError)):
-                second = await tls.connect("127.0.0.1", listener.port, client(hayes))
-                await second.readexactly(1)
+                await (await tls.connect("127.0.0.1", listener.port, client(hayes))).readexactly(1)
             await until(lambda: listener.refusals)
             address, cause = listener.refusals[0]
             assert address.startswith("127.0.0.1:")
@@ -466,7 +461,7 @@ def test_a_psk_connection_names_its_identity_at_both_ends():
         lambda _: contexts.psk_client("known", lambda: memoryview(bytes(48))),
         lambda _: contexts.psk_client("unknown", lambda: memoryview(KEY)),
         lambda _: contexts.psk_client("nicht-ascii-ü", lambda: memoryview(KEY)),
-        lambda pki: client(pki),
+        client,
         lambda pki: contexts.mutual_client(None, pki.trust("node")),
     ],
     ids=["wrong key", "unknown identity", "non-ASCII identity", "certificate instead", "nothing"],
