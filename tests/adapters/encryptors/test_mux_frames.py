@@ -21,7 +21,11 @@ def read(data):
 
 
 frames = st.builds(
-    MuxFrame, st.sampled_from(Type), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1), st.binary(max_size=99)
+    MuxFrame,
+    st.sampled_from(Type),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**64 - 1),
+    st.binary(max_size=99),
 )
 
 

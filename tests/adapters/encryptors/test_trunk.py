@@ -79,33 +79,75 @@ def test_both_directions_of_many_streams_survive_re_keys():
     run(main())
 
 
-def test_many_streams_with_full_windows_both_ways_do_not_lock_a_re_key():
-    """Ten streams hold more unacknowledged bytes each way than the buffers of a connection."""
+class Pipe:
+    """One end of a trunk that holds a megabyte on its way, however fast anybody writes."""
 
-    async def flood(reader, writer):
-        await asyncio.gather(feed(writer, bytes(3_000_000)), opened.wait())
-        got = 0
-        while data := await reader.read(65536):
-            got += len(data)
-        counts.append(got)
+    def __init__(self):
+        self.rest, self.far, self.moved = bytearray(), None, asyncio.Condition()
+
+    async def write(self, data):
+        async with self.far.moved:
+            await self.far.moved.wait_for(lambda: len(self.far.rest) < 1_000_000)
+            self.far.rest += data
+            self.far.moved.notify_all()
+
+    async def readexactly(self, size):
+        async with self.moved:
+            await self.moved.wait_for(lambda: len(self.rest) >= size)
+            part = bytes(self.rest[:size])
+            del self.rest[:size]
+            self.moved.notify_all()
+        return part
+
+    def abort(self):
+        pass
+
+
+def test_full_windows_both_ways_do_not_lock_a_re_key():
+    """Both ends hold more unacknowledged bytes than any buffer between them: each must read while it sends."""
 
     async def main():
-        async with Bench(flood) as bench:
-            await bench.roll(1)
-            clients = [await bench.dial() for _ in range(10)]
-            feeding = [asyncio.ensure_future(feed(writer, bytes(3_000_000))) for _, writer in clients]
-            streams = bench.entry.mux._streams
-            await until(lambda: len(streams) == 10 and all(len(s._kept) > 1_500_000 for s in streams.values()))
-            await bench.roll(2)
-            assert bench.entry.running() == 2
-            opened.set()
-            got = await asyncio.gather(*[reader.read(-1) for reader, _ in clients])
-            assert {len(data) for data in got} == {3_000_000}
-            await asyncio.gather(*feeding)
-            await until(lambda: len(counts) == 10)
-            assert set(counts) == {3_000_000}
+        left, right = Pipe(), Pipe()
+        left.far, right.far = right, left
+        near, far = mux.Mux(None), mux.Mux(opener=asyncio.sleep)
+        for end in (near, far):
+            for number in range(1, 6):
+                stream = mux.StreamEnd(end, number)
+                stream._kept += bytes([number]) * 2_000_000
+                end._streams[number] = stream
+        async with asyncio.timeout(20):
+            await asyncio.gather(near.attach(left), far.attach(right))
+            reading = [asyncio.ensure_future(near.read_all(left)), asyncio.ensure_future(far.read_all(right))]
+            ends = [stream for end in (near, far) for stream in end._streams.values()]
+            await until(lambda: all(stream.received == 2_000_000 for stream in ends))
+        for task in reading:
+            task.cancel()
 
-    opened, counts = asyncio.Event(), []
+    run(main())
+
+
+def test_a_writer_that_waits_on_the_old_trunk_does_not_hold_up_the_new_one():
+    class Stuck(Pipe):
+        async def write(self, data):
+            await self.gone.wait()
+            raise ConnectionResetError("aborted")
+
+        def abort(self):
+            self.gone.set()
+
+    async def main():
+        old, left, right = Stuck(), Pipe(), Pipe()
+        old.gone = asyncio.Event()
+        left.far, right.far = right, left
+        near, far = mux.Mux(None), mux.Mux(opener=asyncio.sleep)
+        near._trunk = old
+        waiting = asyncio.ensure_future(near.send(mux.MuxFrame(mux.Type.DATA, 1, 0, b"x")))
+        await until(near._sending.locked)
+        async with asyncio.timeout(20):
+            await asyncio.gather(near.attach(left), far.attach(right))
+            await waiting
+        assert near._trunk is left
+
     run(main())
 
 
@@ -155,8 +197,9 @@ def test_an_entry_that_is_restarted_does_not_take_over_the_streams_of_its_former
             old_reader, old_writer = await bench.dial()
             await send(old_writer, b"former life")
             await old_reader.readexactly(11)
-            bench.entry.kill()
-            bench.entry._keeper.cancel()
+            former = bench.entry
+            former.kill()
+            former._keeper.cancel()
             bench.near.close()
             old_writer.close()
             bench.entry = Entry(PREFIX, lambda: ("127.0.0.1", bench.trunk_port))
@@ -167,6 +210,7 @@ def test_an_entry_that_is_restarted_does_not_take_over_the_streams_of_its_former
             await bench.entry.prepare(1, key(1))
             await bench.entry.commit(1, "switch")
             assert await running == b"new life"
+            assert former.running() is None
 
     run(main())
 
@@ -233,7 +277,7 @@ def test_without_a_trunk_nothing_leaves_the_entry():
         met = []
 
         async def service(reader, _writer):
-            met.append(await reader.read())
+            met.append(await reader.read(100))
 
         async with Bench(service) as bench:
             _, writer = await bench.dial()
