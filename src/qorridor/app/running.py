@@ -52,4 +52,4 @@ def status_line(status: dict[str, Any]) -> str:
 
 
 def _ratio(value: object) -> str:
-    return f"{value:.2%}" if isinstance(value, float) else "-"
+    return f"{float(value):.2%}" if isinstance(value, str) and value else "-"
