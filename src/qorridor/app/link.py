@@ -30,7 +30,7 @@ from qorridor.app import process
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import N_KEY, link_settings, patience
-from qorridor.app.link_session import LinkSession, LinkState, Wire
+from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
 from qorridor.app.run_folder import BOOK, AddressBook, announce, last_port
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import LinkError, OutsideError
@@ -39,6 +39,7 @@ from qorridor.distill.block import Outcome
 
 RETRY_SECONDS = 0.3
 INGEST_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
 _ALGORITHM: Algorithm = "ml-dsa-65"
 
 
@@ -148,7 +149,7 @@ class LinkEnd:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         if server is not None:
             server.close()
         await self._gate.close()
@@ -222,9 +223,7 @@ class LinkEnd:
                     return
         finally:
             if flow is not None:
-                flow.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError):
-                    await flow
+                await end_task(flow)
             await session.close()
 
     async def _deliver(self, outcome: Outcome) -> None:
