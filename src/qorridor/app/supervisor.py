@@ -20,6 +20,7 @@ from qorridor.app import process
 from qorridor.app.authority import enrolment_ticket
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
+from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
 from qorridor.app.run_folder import BOOK, AddressBook, merge_book, read_ready
 from qorridor.base.errors import OutsideError, PolicyRefusal
@@ -59,6 +60,7 @@ def check_runnable(estate: Estate, corridor: str) -> None:
                 f"the link {link} needs the driver {getattr(driver, 'driver', 'none')}, which this version lacks",
                 'set link.NAME = { driver = "simulator", preset = "demo-1ghz" } to run it simulated', estate.source,
             )  # fmt: skip
+        link_settings(estate, link)  # raises where no proof of this version fits the preset
     if not isinstance(estate.flows[entry.flow].protected_by, TlsTunnel):
         raise PolicyRefusal(
             "Q-POLICY-030", f"the flow {entry.flow} has no tls-tunnel, the only encryptor of this version",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -118,6 +120,12 @@ def _last_own_line(error: BaseException) -> str:
             where = f"{module}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative to the current folder of the call where it lies below."""
+    start = Path(os.environ.get("PWD", "."))
+    return str(path.relative_to(start)) if path.is_relative_to(start) else str(path)
 
 
 def is_terminal() -> bool:
