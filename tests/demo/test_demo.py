@@ -10,7 +10,15 @@ import time
 
 import pytest
 
-from tests.support.runs import check_releases, processes_of, qorridor, recorded, recorder_in, secrets_in, short_folder
+from tests.support.runs import (
+    check_releases,
+    processes_of,
+    qorridor,
+    recorded,
+    recorder_in,
+    secrets_in,
+    short_folder,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run"), pytest.mark.timeout(540)]
 
@@ -99,7 +107,9 @@ def test_simulated_key_is_called_simulated_wherever_it_is_handed_out(told):
             "--key", f"{pki}/ecdsa-p256.key"]  # fmt: skip
     status = json.loads(subprocess.check_output([*base, f"{url}/status"], env=environment))
     assert status["status_extension"] == {"qorridor_simulated": True, "qorridor_quantum_safe": False}
-    container = json.loads(subprocess.check_output([*base, "-d", '{"number": 1}', f"{url}/enc_keys"], env=environment))
+    container = json.loads(
+        subprocess.check_output([*base, "-d", '{"number": 1}', f"{url}/enc_keys"], env=environment)
+    )
     assert container["key_container_extension"] == {"qorridor_simulated": True}
     assert len(container["keys"]) == 1
 

@@ -264,6 +264,6 @@ def _software() -> str:
 
 def main(options: LinkOptions) -> None:
     """Entry of the process; it ends with its node."""
-    process.harden(with_parent=True)
+    process.harden()
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     process.run_until_signalled(LinkEnd(options).run)

@@ -17,12 +17,15 @@ _PR_SET_DUMPABLE = 4
 GRACE_SECONDS = 5.0
 
 
-def harden(*, with_parent: bool = False) -> None:
-    """No core dumps and no other process may read this one's memory; optionally end with the parent."""
+_CHILD = "QORRIDOR_CHILD"
+
+
+def harden() -> None:
+    """No core dumps, and no other process may read this one's memory; a child ends with its parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if with_parent:
+    if os.environ.get(_CHILD):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -32,15 +35,13 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
-async def start(
-    arguments: Sequence[str], folder: Path, log: Path, extra: dict[str, str] | None = None
-) -> asyncio.subprocess.Process:
+async def start(arguments: Sequence[str], folder: Path, log: Path) -> asyncio.subprocess.Process:
     """Start `python -m qorridor ARGUMENTS` in `folder` with its words appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as words:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "qorridor", *arguments,
-            cwd=folder, env=environment() | (extra or {}), stdin=asyncio.subprocess.DEVNULL,
+            cwd=folder, env=environment() | {_CHILD: "1"}, stdin=asyncio.subprocess.DEVNULL,
             stdout=words, stderr=words, start_new_session=True, close_fds=True,
         )  # fmt: skip
 

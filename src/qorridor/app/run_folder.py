@@ -8,16 +8,20 @@ Processes work with RUN as current folder, so that socket paths stay short (108 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import OutsideError
 
 BOOK = Path("addresses.json")
+MARKER = "qorridor-run"
 Address = tuple[str, int]
 
 DEFAULT_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
@@ -100,3 +104,34 @@ def find_run(folder: Path | None) -> Path:
         raise OutsideError("Q-KME-053", cause, "start one with `qorridor run CORRIDOR`, or name it with --run",
                            str(folder or Path("run").resolve()))  # fmt: skip
     return found[0].resolve()
+
+
+def claim(folder: Path) -> IO[str]:
+    """Empty the folder of an earlier run for a new one; returns the lock that a second run does not get.
+
+    Raises OutsideError Q-KME-056 for a folder that is no run's: nothing of it is touched.
+    """
+    marker = folder / MARKER
+    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
+        raise OutsideError(
+            "Q-KME-056", "the folder holds something that no run has made", "name an empty or new folder with --run",
+            str(folder),
+        )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = marker.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise OutsideError(
+            "Q-KME-056",
+            "another run works in this folder",
+            "end it first, or name another folder with --run",
+            str(folder),
+        ) from error
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MARKER:
+            entry.unlink()
+    return lock

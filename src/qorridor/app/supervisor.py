@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
-from qorridor.app.run_folder import BOOK, AddressBook, merge_book, read_ready
+from qorridor.app.run_folder import BOOK, AddressBook, claim, merge_book, read_ready
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -98,9 +97,7 @@ class Supervisor:
     # -- start --------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, mode=0o700)
+        self._lock = claim(self.folder)
         self._before = Path.cwd()
         os.chdir(self.folder)
         write_atomically(Path("estate.toml"), self._text)
@@ -235,6 +232,8 @@ class Supervisor:
         await asyncio.gather(*(process.stop(part.child) for part in order if part.child is not None))
         if hasattr(self, "_before"):
             os.chdir(self._before)
+        if hasattr(self, "_lock"):
+            self._lock.close()
 
     # -- what the operator sees ---------------------------------------------------------------
 

@@ -27,7 +27,13 @@ def install():
     def noted_hand_out(self, row, role):
         delivered = hand_out(self, row, role)
         site = next(part for part in Path.cwd().joinpath(sys.orig_argv[4]).parts[-1:])
-        note("delivered", key_id=delivered.key_id, role=role, site=site, key=bytes(delivered.key.reveal()).hex())
+        note(
+            "delivered",
+            key_id=delivered.key_id,
+            role=role,
+            site=site,
+            key=bytes(delivered.key.reveal()).hex(),
+        )
         return delivered
 
     def noted_take(cls, derived, tunnel, role):

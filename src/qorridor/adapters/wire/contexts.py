@@ -132,9 +132,23 @@ def psk_client(identity: str, key: Callable[[], memoryview]) -> Context:
                    psk_identities={0: identity})  # fmt: skip
 
 
+VERIFY_ERRORS = {
+    9: "a certificate is not valid yet: compare the clocks of both machines",
+    10: "a certificate has expired: enrol again, and compare the clocks of both machines",
+    20: "a certificate comes from an authority that is not trusted here",
+    23: "a certificate was revoked",
+    26: "a certificate is not meant for this use",
+}
+"""X509_V_ERR_* of OpenSSL in words, where they help more than its own."""
+
+
 def _accept_openssl_verdict(
-    _connection: SSL.Connection, _certificate: crypto.X509, _error: int, _depth: int, verdict: int
+    connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, verdict: int
 ) -> bool:
+    if not verdict:
+        connection.set_app_data(
+            VERIFY_ERRORS.get(error, f"a certificate does not verify (X509 error {error})")
+        )
     return bool(verdict)
 
 

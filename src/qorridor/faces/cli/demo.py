@@ -137,7 +137,7 @@ class Story:
         links = [link for status in now.statuses.values() for link in _links(status)]
         errors = sorted({f"{float(str(link['qber'])):.2%}" for link in links if link["qber"]})
         self.step(4, "run", f"corridor thames is HYBRID after {now.seconds:.0f} s: 2 simulated links (QBER {', '.join(errors)}), "
-                  f"3 nodes, a trusted node at hayes that relays one-time-pad wrapped keys",
+                  f"3 nodes; hayes is a trusted node: it relays keys under one-time pads and sees them in clear",
                   artefact=f"{base}/node-london … one state directory per process",
                   next_=f"qorridor watch --run {base}", state=now.state)  # fmt: skip
 
