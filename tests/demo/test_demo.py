@@ -83,10 +83,12 @@ def test_the_story_goes_from_inventory_to_proof_and_survives_an_eavesdropper(tol
     assert list(steps) == ["discover", "assess", "plan", "run", "exchange", "watch", "prove"]
     assert steps["exchange"]["rolls"] >= 10
     states = [line["state"] for line in story.lines if "state" in line]
-    assert "PQC_ONLY" in states and states[-1] == "HYBRID"
+    assert "PQC_ONLY" in states
+    assert states[-1] == "HYBRID"
     assert states.index("CACHED") < states.index("PQC_ONLY")
     assert "never broke" in texts(story)
-    assert "intact" in texts(story) and "BROKEN" not in texts(story)
+    assert "intact" in texts(story)
+    assert "BROKEN" not in texts(story)
 
 
 def test_every_artefact_that_the_story_names_is_there(told):

@@ -4,7 +4,7 @@
                                    |
                               its half of the QKD module (optics process for a simulated link)
 
-To the node: hello, block (then waits for ingested), aborted, sample. From the node: ingested, flow.
+To the node: hello, block (then waits for ingested), aborted, sample, refused. From the node: ingested, flow.
 The fibre's first site is the transmitter and listens; the other dials. After an aborted block the ends
 connect afresh, so that no message of the old block reaches the next one.
 
@@ -111,6 +111,10 @@ class NodeGate:
         sample = {name: outcome.record.get(name) for name in names}
         await self._channel.send({"type": "sample", "sample": json.dumps(sample).encode()})
 
+    async def refused(self, address: str, cause: str) -> None:
+        """Tell of somebody who was not let in, for the node's journal."""
+        await self._channel.send({"type": "refused", "address": address, "cause": cause[:200]})
+
     async def close(self) -> None:
         """Close the socket."""
         await self._channel.close()
@@ -129,6 +133,7 @@ class LinkEnd:
             sequence=_read_sequence(options.state), patience=patience(estate, options.link, options.n_key),
         )  # fmt: skip
         self._connections: asyncio.Queue[tls.Stream] = asyncio.Queue()
+        self._refusals: asyncio.Queue[tuple[str, str]] = asyncio.Queue(64)
         self._since = self._clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -143,6 +148,7 @@ class LinkEnd:
         announce(options.state, {options.name: address} if address else {})
         tasks = [
             asyncio.create_task(self._gate.listen()),
+            asyncio.create_task(self._tell_refusals()),
             asyncio.create_task(self._serve_link(pki)),
             asyncio.create_task(_waits(stop)),
         ]
@@ -161,13 +167,17 @@ class LinkEnd:
             return None, ""
         context = contexts.mutual_server(pki.credentials(_ALGORITHM), pki.trust("link"))
 
-        async def accept(stream: tls.Stream) -> None:
-            if self._is_peer(stream.peer.identity):
-                self._connections.put_nowait(stream)
-                await stream.closed()
-
         def refused(address: str, cause: str) -> None:
-            del address, cause  # a stranger on this port learns and changes nothing
+            with contextlib.suppress(asyncio.QueueFull):  # the first of a flood are enough to know of it
+                self._refusals.put_nowait((address, cause))
+
+        async def accept(stream: tls.Stream) -> None:
+            identity = stream.peer.identity
+            if not self._is_peer(identity):
+                refused(stream.peer.address, f"{identity.uri} is not the other end of this link")
+                return
+            self._connections.put_nowait(stream)
+            await stream.closed()
 
         port = last_port(self.options.state, self.options.name)
         try:
@@ -176,6 +186,10 @@ class LinkEnd:
             server = await tls.serve(accept, lambda: context, self.options.bind, 0, refused=refused)
         host, bound = server.sockets[0].getsockname()[:2]
         return server, f"{host}:{bound}"
+
+    async def _tell_refusals(self) -> None:
+        while True:
+            await self._gate.refused(*await self._refusals.get())
 
     def _is_peer(self, identity: Identity) -> bool:
         return (identity.kind, identity.name) == ("link", f"{self.options.link}/{self.state.peer_site}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from qorridor.adapters.wire import frames
 from qorridor.app import process
+from qorridor.base.canonical import Json
 from qorridor.base.errors import QorridorError
 from qorridor.base.secret import Secret
 from qorridor.records.events import Event
@@ -127,6 +128,9 @@ class NodeLink:
                 await channel.send({"type": "ingested", "block_id": block_id})
             case {"type": "aborted", "record": bytes(record)}:
                 await self._aborted(json.loads(record))
+            case {"type": "refused", "address": str(address), "cause": str(cause)}:
+                body: dict[str, Json] = {"listener": f"link {self.link}", "cause": cause}
+                await self._record(Event("auth.refused", address, body, severity="P3"))
             case {"type": "sample", "sample": bytes(sample)}:
                 self.status.samples.append({"at": time.time(), **json.loads(sample)})
 
