@@ -5,7 +5,7 @@ from __future__ import annotations
 from qorridor.base.errors import EstateError
 
 TIMING = """[policy.timing]                           # short: a demo has minutes where production has days
-window = "30 s"
+window = "24 s"
 no_fresh_key = "12 s"
 return_after = "4 s"
 dwell = "2 s"

@@ -189,14 +189,14 @@ class HttpFile:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             while (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET /file "):
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % _FILE_BYTES)
                 with (self._folder / "file").open("rb") as file:
                     while chunk := file.read(_CHUNK):
                         writer.write(chunk)
                         await writer.drain()
-        writer.close()
+        await _closed(writer)
 
     async def use(self, port: int, until: Callable[[], bool], traffic: Traffic) -> None:
         """One connection to `port`: fetch the file again and again until told to end."""
@@ -220,13 +220,19 @@ class HttpFile:
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             traffic.broken = str(error)
         finally:
-            writer.close()
+            await _closed(writer)
 
     async def stop(self) -> None:
         """Stop listening and remove the file."""
         if self._server is not None:
             self._server.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 def _may_enter(folder: Path, user: str) -> bool:

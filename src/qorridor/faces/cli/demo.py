@@ -64,6 +64,7 @@ class Story:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._state = ""
 
     def _line(self, text: str, **facts: object) -> None:
         output.emit_line(self._session, {"text": text.strip(), **facts}, text)
@@ -115,8 +116,8 @@ class Story:
     def _documents(self, demo: Demo, base: str) -> None:
         inventory, file = demo.discover()
         share = inventory.share_seen or 0.0
-        found = len(inventory.of_kind("certificate"))
-        self.step(1, "discover", f"{found} certificates, {len(inventory.of_kind('protocol'))} TLS endpoint on this machine, "
+        found, points = len(inventory.of_kind("certificate")), len(inventory.of_kind("protocol"))
+        self.step(1, "discover", f"{_counted(found, 'certificate')}, {_counted(points, 'TLS endpoint')} on this machine, "
                   f"coverage {share:.0%}", artefact=f"{base}/{file} (CycloneDX 1.6)",
                   next_="qorridor discover /etc/ssl/certs")  # fmt: skip
         assessment, file = demo.assess(file)
@@ -160,7 +161,7 @@ class Story:
         aborted = before.aborted if before else 0
         seen = await self._follow(demo, "PQC_ONLY", "FAIL_CLOSED")
         aborts = seen.aborted - aborted
-        self._line(f"            {aborts} block ends aborted ({', '.join(seen.abort_causes)}): none of their key is ever used; "
+        self._line(f"            {aborts} times a link end gave a block up ({', '.join(seen.abort_causes)}): none of their key is ever used; "
                    f"the reserve was spent down to the floor; now {seen.state}, signed by both ends and time-boxed",
                    aborted=aborts, state=seen.state)  # fmt: skip
         await demo.run.inject(LINK, "clear")
@@ -172,12 +173,11 @@ class Story:
         )
 
     async def _follow(self, demo: Demo, *ends: str) -> Moment:
-        last = ""
         async for now in demo.watch(*ends):
-            if now.state != last:
+            if now.state != self._state:
                 self._line(f"            t = {now.seconds:3.0f} s  {now.state:<11} {now.cause}, {now.left} keys left, "
                            f"{now.aborted} aborted", state=now.state, left=now.left)  # fmt: skip
-                last = now.state
+                self._state = now.state
             self._progress(now)
         return now
 
@@ -202,8 +202,7 @@ class Story:
                   next_=f"qorridor prove verify --run {base}")  # fmt: skip
         now = await demo.moment()
         if now is not None:
-            counts = now.statuses["hayes"]["keys"]
-            self._line(f"Burnt and spent keys are counted, never shown; at hayes, in bits: {counts}")
+            self._line(_balance(now.statuses["hayes"]["keys"]))
         self._line(
             f"Done after {demo.seconds:.0f} s. All of this is simulated QKD key under real post-quantum protection."
         )
@@ -235,6 +234,20 @@ class Story:
             output.say(
                 self._session, f"    {now.seconds:5.1f} s {now.state} epoch {now.epoch} left {now.left}"
             )
+
+
+def _balance(bits: dict[str, int]) -> str:
+    """The keys of a node by what became of them; bytes are never shown."""
+    parts = {name: f"{count / 1000:.0f}" for name, count in bits.items()}
+    return (
+        f"Keys are counted, never shown: hayes took in {parts['ingested']} kbit = {parts['available']} in store + "
+        f"{parts['reserved']} reserved + {parts['bound']} bound + {parts['delivered']} delivered + {parts['void']} burnt "
+        "(what the corridor's reserve does not need is not kept)."
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _links(status: dict[str, object]) -> list[dict[str, object]]:
