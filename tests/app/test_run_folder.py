@@ -2,8 +2,32 @@ import os
 
 import pytest
 
-from qorridor.app.run_folder import AddressBook, announce, claim, find_run, last_port, merge_book, read_ready
+from qorridor.app import examples
+from qorridor.app.run_folder import AddressBook, announce, claim, find_run, merge_book, own_port, read_ready
 from qorridor.base.errors import OutsideError
+from qorridor.estate.read import parse
+
+ESTATE = parse(examples.text("meridian"), "estate.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("kme/london", ("node.london.meridian.example", 8443)),
+        ("peer/hayes", ("node.hayes.meridian.example", 8445)),
+        ("link/hayes-slough/slough", ("node.slough.meridian.example", 8451)),
+        ("tunnel/core-replication/slough", ("node.slough.meridian.example", 8500)),
+    ],
+)
+def test_without_a_book_the_estate_says_where_a_part_listens(tmp_path, name, address):
+    assert AddressBook(tmp_path / "addresses.json", ESTATE).find(name) == address
+    assert own_port(ESTATE, tmp_path, name, "0.0.0.0") == address[1]
+
+
+def test_a_site_without_an_address_is_named(tmp_path):
+    with pytest.raises(OutsideError) as unknown:
+        AddressBook(tmp_path / "addresses.json", ESTATE).find("kme/paris")
+    assert unknown.value.code == "Q-KME-049"
 
 
 def test_a_folder_that_no_run_made_is_left_alone(tmp_path):
@@ -45,8 +69,8 @@ def test_a_process_is_ready_when_its_own_announcement_is_there(tmp_path):
     announce(tmp_path, {"kme/london": "127.0.0.1:4711"})
     assert read_ready(tmp_path, os.getpid()) == {"kme/london": "127.0.0.1:4711"}
     assert read_ready(tmp_path, os.getpid() + 1) is None
-    assert last_port(tmp_path, "kme/london") == 4711
-    assert last_port(tmp_path, "kme/hayes") == 0
+    assert own_port(ESTATE, tmp_path, "kme/london", "127.0.0.1") == 4711
+    assert own_port(ESTATE, tmp_path, "kme/hayes", "127.0.0.1") == 0
 
 
 def test_the_only_run_below_the_current_folder_is_found(tmp_path, monkeypatch):

@@ -31,7 +31,7 @@ from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import N_KEY, link_settings, patience
 from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
-from qorridor.app.run_folder import BOOK, AddressBook, announce, last_port
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.names import Identity
@@ -126,7 +126,7 @@ class LinkEnd:
     def __init__(self, options: LinkOptions) -> None:
         self.options = options
         self._clock = SystemClock()
-        estate = load(options.estate_file)
+        self._estate = estate = load(options.estate_file)
         settings = link_settings(estate, options.link, options.n_key)
         self.state = LinkState(
             settings, options.site, options.state, SystemEntropy(), self._clock, _software(),
@@ -179,7 +179,7 @@ class LinkEnd:
             self._connections.put_nowait(stream)
             await stream.closed()
 
-        port = last_port(self.options.state, self.options.name)
+        port = own_port(self._estate, self.options.state, self.options.name, self.options.bind)
         try:
             server = await tls.serve(accept, lambda: context, self.options.bind, port, refused=refused)
         except OSError:
@@ -216,7 +216,7 @@ class LinkEnd:
                 stream.close()
                 stream = self._connections.get_nowait()
             return stream
-        host, port = AddressBook(BOOK).find(f"link/{self.options.link}/{self.state.peer_site}")
+        host, port = AddressBook(BOOK, self._estate).find(f"link/{self.options.link}/{self.state.peer_site}")
         return await tls.connect(host, port, context, accept=self._is_peer)
 
     async def _module(self) -> SimulatedModule:

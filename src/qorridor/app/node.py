@@ -24,7 +24,7 @@ from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
-from qorridor.app.run_folder import BOOK, DEFAULT_PORTS, AddressBook, announce, last_port
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -39,6 +39,7 @@ from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
 HOUSEKEEPING_SECONDS = 1.0
+CHECKPOINT_ROUNDS = 10
 
 Serve = Callable[[tls.Stream], Awaitable[None]]
 SaeFace = Callable[[KeyManager, Mapping[str, SaeEntry], Callable[[Event], Awaitable[None]], int], Serve]
@@ -94,7 +95,7 @@ class Node:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self._sae_face = sae_face
-        self._book = AddressBook(BOOK)
+        self._book = AddressBook(BOOK, self.estate)
         self.topology = Topology.of(estate)
         self.links: dict[str, NodeLink] = {}
         self.corridors: dict[str, CorridorEnd] = {}
@@ -240,7 +241,7 @@ class Node:
     async def _listener(self, name: str, context: contexts.Context, serve: Serve) -> tuple[str, str]:
         settings = self.settings
         label = f"{name}/{settings.site}"
-        port = last_port(settings.state, label) if settings.bind.startswith("127.") else DEFAULT_PORTS[name]
+        port = own_port(self.estate, settings.state, label, settings.bind)
 
         def refused(address: str, cause: str) -> None:
             event = Event("auth.refused", address, {"listener": name, "cause": cause[:200]}, severity="P3")
@@ -318,10 +319,14 @@ class Node:
                 announce(self.settings.state, addresses)
 
     async def _housekeep(self) -> None:
+        rounds = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            rounds += 1
             with contextlib.suppress(OutsideError):  # a full disk is told by the next key that needs it
                 await self.manager.expire()
+                if rounds % CHECKPOINT_ROUNDS == 0:
+                    await self.store.checkpoint()
 
     async def _note_refusals(self) -> None:
         while True:

@@ -23,7 +23,6 @@ from qorridor.run.key_manager import KeyManager
 PACE_SECONDS = 0.5
 WATCH_SECONDS = 4.0
 """A link whose stock is full still makes a block this often: a silent link would hide an eavesdropper."""
-_RESTART_SECONDS = 1.0
 
 Record = Callable[[Event], Awaitable[None]]
 
@@ -78,6 +77,7 @@ class NodeLink:
             server.close()
 
     async def _keep_child(self) -> None:
+        backoff = process.Backoff()
         while True:
             child = await process.start(
                 ["link", "run", self.link, "--site", self._site, *self._arguments], Path.cwd(),
@@ -89,7 +89,7 @@ class NodeLink:
                 await process.stop(child)
                 raise
             await self._record(Event("link.process-ended", self.link, {"code": code}, severity="P3"))
-            await asyncio.sleep(_RESTART_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def _pace(self) -> None:
         while True:

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -44,6 +45,22 @@ async def start(arguments: Sequence[str], folder: Path, log: Path) -> asyncio.su
             cwd=folder, env=environment() | {_CHILD: "1"}, stdin=asyncio.subprocess.DEVNULL,
             stdout=words, stderr=words, start_new_session=True, close_fds=True,
         )  # fmt: skip
+
+
+class Backoff:
+    """How long to wait before a process that ended is started again: half a second, doubling to ten
+    while it keeps ending within ten seconds."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._quick = 0
+
+    def next(self) -> float:
+        """Seconds to wait now; call once for each end."""
+        self._quick = self._quick + 1 if time.monotonic() - self._started < 10 else 0
+        delay = min(0.5 * 2.0 ** max(self._quick - 1, 0), 10.0)
+        self._started = time.monotonic() + delay
+        return delay
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

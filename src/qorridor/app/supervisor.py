@@ -29,7 +29,6 @@ from qorridor.estate.model import Estate, trust_domain
 
 BIND = "127.0.0.1"
 READY_SECONDS = 60.0
-_RESTART_SECONDS = 0.5
 _WATCH_SECONDS = 0.1
 
 Told = Callable[[str], None]
@@ -210,6 +209,7 @@ class Supervisor:
 
     async def _watch(self, part: Part) -> None:
         """Keep one part alive on its state, and its addresses in the book."""
+        backoff = process.Backoff()
         while not self._closing:
             await asyncio.sleep(_WATCH_SECONDS)
             if part.child is None or part.child.returncode is None:
@@ -217,7 +217,7 @@ class Supervisor:
                 continue
             part.restarts += 1
             self._told(f"{part.name} ended (code {part.child.returncode}); started again on the same state")
-            await asyncio.sleep(_RESTART_SECONDS)
+            await asyncio.sleep(backoff.next())
             if not self._closing:
                 await self._spawn(part)
 

@@ -46,9 +46,13 @@ class SqliteStore:
         if self.was_restored:
             self._void_everything()
 
-    async def close(self) -> None:
-        """Checkpoint, so that no erased key stays in the write-ahead log, and close."""
+    async def checkpoint(self) -> None:
+        """Empty the write-ahead log: erased keys stay in it otherwise, secure_delete or not."""
         await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def close(self) -> None:
+        """Checkpoint and close."""
+        await self.checkpoint()
         self._writer.shutdown()
         self._db.close()
         self._lock.close()
