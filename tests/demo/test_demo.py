@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from qorridor.adapters.stores.journal import BUNDLE, Journal, JournalFiles
 from tests.support.runs import (
     check_releases,
     processes_of,
@@ -122,6 +123,76 @@ def test_journals_verify_while_the_run_goes_on(told):
                          capture_output=True, check=False)  # fmt: skip
     assert out.returncode == 0, out.stderr.decode()
     assert all(journal["neighbour"] for journal in json.loads(out.stdout)["journals"])
+
+
+def prove(folder, environment, run, *what):
+    out = subprocess.run(qorridor("--json", "prove", *what, "--run", run), cwd=folder, env=environment,
+                         capture_output=True, check=False)  # fmt: skip
+    return out.returncode, json.loads(out.stdout)
+
+
+def test_every_block_in_the_journals_allows_the_key_that_was_taken_from_it(told):
+    folder, environment, _, _ = told
+    code, answer = prove(folder, environment, "run/demo", "blocks")
+    assert code == 0
+    assert len(answer["blocks"]) >= 4
+    assert all(block["simulated"] and block["length"] > 0 for block in answer["blocks"])
+
+
+@pytest.fixture
+def copied(told):
+    """A copy of the journals and checkpoints as they are now."""
+    folder, environment, _, _ = told
+    copy = folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    for node in (folder / "run/demo").glob("node-*"):
+        for part in ("journal", "checkpoints"):
+            shutil.copytree(node / part, copy / node.name / part)
+    (copy / "addresses.json").write_text("{}")
+    return folder, environment, copy / "node-london" / "journal"
+
+
+def rewrite(journal, entries):
+    """Write a journal anew from other entries, as somebody with its folder could."""
+    shutil.rmtree(journal / "tile")
+    files = JournalFiles(journal)
+    for number in range(-(-len(entries) // BUNDLE)):
+        files.write(number, entries[number * BUNDLE : (number + 1) * BUNDLE])
+
+
+def test_an_altered_record_is_found_and_named(copied):
+    folder, environment, journal = copied
+    bundle = next((journal / "tile" / "entries").rglob("*[0-9]"))
+    bundle = bundle if bundle.is_file() else next(path for path in bundle.rglob("*") if path.is_file())
+    data = bundle.read_bytes()
+    bundle.write_bytes(data.replace(b'"type":"self.start"', b'"type":"self.stort"', 1))
+    code, answer = prove(folder, environment, "copy", "verify", "--site", "london")
+    assert code == 1
+    assert answer["journals"][0]["code"] == "Q-PROOF-004"
+    assert "record " in answer["journals"][0]["cause"]
+
+
+def test_reordered_records_are_found_in_the_log_alone(copied):
+    folder, environment, journal = copied
+    entries, _ = JournalFiles(journal).read()
+    rewrite(journal, [entries[1], entries[0], *entries[2:]])
+    shutil.rmtree(folder / "copy" / "node-hayes")
+    shutil.rmtree(folder / "copy" / "node-slough")
+    code, answer = prove(folder, environment, "copy", "verify", "--site", "london")
+    assert (code, answer["journals"][0]["code"]) == (1, "Q-PROOF-004")
+
+
+@pytest.mark.requirement("A-53")
+def test_removed_records_are_found_against_a_neighbour_even_when_the_log_signs_again(copied):
+    folder, environment, journal = copied
+    entries, _ = JournalFiles(journal).read()
+    rewrite(journal, entries[:-40])
+    (journal / "checkpoint").unlink()
+    leaf = json.loads(entries[0])
+    Journal(journal, f"meridian-bank/qorridor/{leaf['source']}").checkpoint()
+    code, answer = prove(folder, environment, "copy", "verify", "--site", "london")
+    assert (code, answer["journals"][0]["code"]) == (1, "Q-PROOF-005")
+    assert "holds a checkpoint" in answer["journals"][0]["cause"]
 
 
 @pytest.mark.requirement("A-29")

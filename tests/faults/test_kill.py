@@ -50,7 +50,7 @@ def children_of(pid):
     return found
 
 
-@pytest.mark.requirement("A-29", "A-32")
+@pytest.mark.requirement("A-29")
 def test_any_process_may_be_killed_in_mid_run(monkeypatch):
     with short_folder() as folder:
         keys, environment = recorder_in(folder)
