@@ -48,6 +48,11 @@ def quantum_leaf():
     return make_leaf("ml-dsa-65")
 
 
+def pytest_collection_modifyitems(items):
+    """What ends a shared run comes after everything that uses it, whatever the shuffle says."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 def pytest_sessionfinish(session, exitstatus):
     """In CI a skipped test proves nothing: it fails the run."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

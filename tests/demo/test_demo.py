@@ -195,6 +195,7 @@ def test_removed_records_are_found_against_a_neighbour_even_when_the_log_signs_a
     assert "holds a checkpoint" in answer["journals"][0]["cause"]
 
 
+@pytest.mark.last
 @pytest.mark.requirement("A-29")
 def test_ctrl_c_leaves_no_process_and_no_key_in_any_file(told):
     folder, _, story, keys = told
