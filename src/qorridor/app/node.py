@@ -39,6 +39,8 @@ from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
 HOUSEKEEPING_SECONDS = 1.0
+SAMPLES_SHOWN = 24
+"""Blocks per link that an operator sees: a reference and what came after it."""
 
 Serve = Callable[[tls.Stream], Awaitable[None]]
 SaeFace = Callable[[KeyManager, Mapping[str, SaeEntry], Callable[[Event], Awaitable[None]], int], Serve]
@@ -294,6 +296,7 @@ class Node:
                 "aborted": link.status.aborted, "abort_cause": link.status.abort_cause,
                 "qber": last.get("qber_key"), "secret_key_rate": last.get("secret_key_rate"),
                 "length": last.get("l"), "simulated": link.status.simulated, "connected": link.status.is_connected,
+                "samples": list(link.status.samples)[-SAMPLES_SHOWN:],
             })  # fmt: skip
         counts = await self.store.count()
         return {
