@@ -303,7 +303,7 @@ class Node:
             "site": self.settings.site, "links": links,
             "corridors": [end.status() for end in self.corridors.values()],
             "keys": {name: getattr(counts, name) for name in counts.__slots__},
-            "burnt": await self.store.burnt(), "journal": self.journal.size,
+            "burnt": await self.store.burnt(), "ages": await self.store.ages(), "journal": self.journal.size,
         }  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------

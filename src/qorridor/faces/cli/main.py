@@ -32,6 +32,8 @@ VERBS: Mapping[str, Verb] = {
     "assess": Verb(f"{_HERE}.assess", "Say with reasons how exposed each flow is."),
     "plan": Verb(f"{_HERE}.plan", "Compute what each fibre and corridor can carry."),
     "run": Verb(f"{_HERE}.run", "Run a corridor on this machine: every part a process of its own."),
+    "watch": Verb(f"{_HERE}.watch", "Show links, keys and flows of a run as they change."),
+    "keys": Verb(f"{_HERE}.keys", "Count the keys of each node: states, ages, burnt; never bytes."),
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
     "prove": Verb(f"{_HERE}.prove", "Verify the journals of a run."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
