@@ -34,6 +34,7 @@ VERBS: Mapping[str, Verb] = {
     "run": Verb(f"{_HERE}.run", "Run a corridor on this machine: every part a process of its own."),
     "watch": Verb(f"{_HERE}.watch", "Show links, keys and flows of a run as they change."),
     "keys": Verb(f"{_HERE}.keys", "Count the keys of each node: states, ages, burnt; never bytes."),
+    "sae": Verb(f"{_HERE}.sae", "Fetch a key by hand over ETSI GS QKD 014."),
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
     "prove": Verb(f"{_HERE}.prove", "Verify the journals of a run."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
