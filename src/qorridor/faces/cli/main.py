@@ -35,6 +35,7 @@ VERBS: Mapping[str, Verb] = {
     "watch": Verb(f"{_HERE}.watch", "Show links, keys and flows of a run as they change."),
     "keys": Verb(f"{_HERE}.keys", "Count the keys of each node: states, ages, burnt; never bytes."),
     "sae": Verb(f"{_HERE}.sae", "Fetch a key by hand over ETSI GS QKD 014."),
+    "policy": Verb(f"{_HERE}.policy", "Show, sign and verify the fallback policy of a flow."),
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
     "prove": Verb(f"{_HERE}.prove", "Verify the journals of a run."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
