@@ -182,7 +182,7 @@ class Demo:
     async def watch(self, *ends: str, rolls: int = 0) -> AsyncIterator[Moment]:
         """Moments until the corridor is in one of the states `ends` and has rolled `rolls` times.
 
-        Raises OutsideError Q-KME-055 when that does not happen within two minutes.
+        Raises OutsideError Q-KME-061 when that does not happen within two minutes.
         """
         limit = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < limit:
@@ -192,7 +192,7 @@ class Demo:
                 if now.state in ends and now.rolls >= rolls:
                     return
             await asyncio.sleep(POLL_SECONDS)
-        raise OutsideError("Q-KME-055", f"the corridor did not reach {' or '.join(ends)} in {PATIENCE_SECONDS:g} s",
+        raise OutsideError("Q-KME-061", f"the corridor did not reach {' or '.join(ends)} in {PATIENCE_SECONDS:g} s",
                            f"read the logs in {self.folder}/logs; a busy machine needs more time")  # fmt: skip
 
     @property

@@ -67,12 +67,12 @@ class Postgres:
         )  # fmt: skip
         out, _ = await child.communicate(text.encode())
         if child.returncode:
-            raise OutsideError("Q-KME-054", f"{Path(command[0]).name} failed: {out.decode()[-300:].strip()}",
+            raise OutsideError("Q-KME-060", f"{Path(command[0]).name} failed: {out.decode()[-300:].strip()}",
                                "the demo can use its HTTP server: qorridor demo --service http")  # fmt: skip
         return out.decode()
 
     async def start(self) -> None:
-        """Make the cluster, start it, fill a table; raises OutsideError Q-KME-054."""
+        """Make the cluster, start it, fill a table; raises OutsideError Q-KME-060."""
         data = self._folder / "data"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, mode=0o755)
@@ -97,7 +97,7 @@ class Postgres:
                 return
             await asyncio.sleep(0.1)
         raise OutsideError(
-            "Q-KME-054", "PostgreSQL does not answer", f"read {self._folder.parent}/postgresql.log"
+            "Q-KME-060", "PostgreSQL does not answer", f"read {self._folder.parent}/postgresql.log"
         )
 
     async def _sql(self, statement: str) -> str:
@@ -117,7 +117,7 @@ class Postgres:
             stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
         )  # fmt: skip
         if client.stdin is None or client.stdout is None:  # pragma: no cover - both are pipes
-            raise OutsideError("Q-KME-054", "psql has no pipes", "report it")
+            raise OutsideError("Q-KME-060", "psql has no pipes", "report it")
         traffic.checksum = expected
         backends: set[str] = set()
         try:

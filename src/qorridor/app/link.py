@@ -107,7 +107,10 @@ class NodeGate:
 
     async def sample(self, outcome: Outcome) -> None:
         """Telemetry of the last block for people who watch."""
-        names = ("sequence", "state", "qber_key", "l", "net_bits", "f_ec", "secret_key_rate", "detections")
+        names = (
+            "sequence", "state", "qber_key", "l", "net_bits", "f_ec", "secret_key_rate", "detections",
+            "abort_cause", "n", "m", "p", "simulated", "ended",
+        )  # fmt: skip
         sample = {name: outcome.record.get(name) for name in names}
         await self._channel.send({"type": "sample", "sample": json.dumps(sample).encode()})
 

@@ -40,6 +40,8 @@ from qorridor.run.topology import Topology
 
 HOUSEKEEPING_SECONDS = 1.0
 CHECKPOINT_ROUNDS = 10
+SAMPLES_SHOWN = 24
+"""Blocks per link that an operator sees: a reference and what came after it."""
 
 Serve = Callable[[tls.Stream], Awaitable[None]]
 SaeFace = Callable[[KeyManager, Mapping[str, SaeEntry], Callable[[Event], Awaitable[None]], int], Serve]
@@ -295,13 +297,14 @@ class Node:
                 "aborted": link.status.aborted, "abort_cause": link.status.abort_cause,
                 "qber": last.get("qber_key"), "secret_key_rate": last.get("secret_key_rate"),
                 "length": last.get("l"), "simulated": link.status.simulated, "connected": link.status.is_connected,
+                "samples": list(link.status.samples)[-SAMPLES_SHOWN:],
             })  # fmt: skip
         counts = await self.store.count()
         return {
             "site": self.settings.site, "links": links,
             "corridors": [end.status() for end in self.corridors.values()],
             "keys": {name: getattr(counts, name) for name in counts.__slots__},
-            "burnt": await self.store.burnt(), "journal": self.journal.size,
+            "burnt": await self.store.burnt(), "ages": await self.store.ages(), "journal": self.journal.size,
         }  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------

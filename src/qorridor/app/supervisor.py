@@ -16,12 +16,12 @@ from pathlib import Path
 from qorridor.adapters.wire import contexts, frames, http, tls
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import process
-from qorridor.app.authority import enrolment_ticket
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
 from qorridor.app.run_folder import BOOK, AddressBook, claim, merge_book, read_ready
+from qorridor.app.tickets import ask_ticket, sae_credentials
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -142,21 +142,8 @@ class Supervisor:
         return Part(f"node {site}", arguments, state)
 
     async def _ticket(self, identity: Identity, state: Path) -> Path:
-        """Ask the authority for a one-time token and lay it into the new process's own folder."""
-        channel = await frames.dial_unix(Path("authority") / "tokens.sock")
-        await channel.send({"identity": identity.uri})
-        answer = await channel.receive()
-        await channel.close()
-        if answer is None or "token" not in answer:
-            raise OutsideError(
-                "Q-KME-051", f"the authority gives no token for {identity.uri}", "look at authority.log"
-            )
-        anchor = (Path("authority") / "authority-traditional.pem").read_bytes()
-        address = self.parts["authority"].addresses["authority"]
-        ticket = enrolment_ticket(address, anchor, identity, str(answer["token"]))
-        file = state / "ticket.json"
-        write_atomically(file, json.dumps(ticket))
-        return file
+        """A ticket with a one-time token in the new process's own folder."""
+        return await ask_ticket(Path(), self.parts["authority"].addresses["authority"], identity, state)
 
     async def _enrol_operator(self) -> Pki:
         identity = Identity(self._domain, "operator", "run")
@@ -166,9 +153,7 @@ class Supervisor:
 
     async def enrol_sae(self, name: str) -> Pki:
         """Credentials of a foreign SAE of the estate, made for this run."""
-        state = Path(f"sae-{name}")
-        identity = Identity(self._domain, "sae", name)
-        return await enrol(state / "pki", await self._ticket(identity, state), ("ecdsa-p256",))
+        return await sae_credentials(Path(), Identity(self._domain, "sae", name))
 
     # -- processes ----------------------------------------------------------------------------
 

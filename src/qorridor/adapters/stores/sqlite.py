@@ -15,6 +15,7 @@ from qorridor.adapters.stores.blocks import Blocks
 from qorridor.adapters.stores.keys import Keys
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
+from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
@@ -357,5 +358,22 @@ class SqliteStore:
             for cause, atoms in voided:
                 result[cause] = result.get(cause, 0) + atoms * ATOM_BITS
             return result
+
+        return await self._run(work)
+
+    async def ages(self) -> dict[str, Json]:
+        """Seconds: `blocks` gives the oldest and newest stored block of each link, `open` the oldest key
+        that is reserved or bound (None without one)."""
+
+        def work() -> dict[str, Json]:
+            now = self._clock.now()
+            blocks: dict[str, Json] = {
+                link: [round(now - oldest, 1), round(now - newest, 1)]
+                for link, oldest, newest in self._db.execute(
+                    "SELECT link, min(born), max(born) FROM block GROUP BY link"
+                )
+            }
+            oldest = self._keys.oldest_open()
+            return {"blocks": blocks, "open": None if oldest is None else round(now - oldest, 1)}
 
         return await self._run(work)
