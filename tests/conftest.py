@@ -1,8 +1,11 @@
 """What several test files share."""
 
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -15,6 +18,7 @@ from qorridor.adapters.wire.certificates import (
     sign_request,
 )
 from qorridor.base.names import Identity
+from tests.support.authority import Organisation
 
 
 @dataclass(frozen=True)
@@ -58,3 +62,19 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("QORRIDOR_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def organisation():
+    made = Organisation()
+    yield made
+    made.authority.register.close()
+    shutil.rmtree(made.folder)
+
+
+@pytest.fixture
+def folder():
+    """A folder with a short name: paths of Unix sockets have fewer than 108 bytes."""
+    path = Path(tempfile.mkdtemp(prefix="q"))
+    yield path
+    shutil.rmtree(path)

@@ -34,7 +34,7 @@ def test_a_folder_that_no_run_made_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(OutsideError) as refused:
         claim(tmp_path)
-    assert refused.value.code == "Q-KME-056"
+    assert refused.value.code == "Q-KME-062"
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 

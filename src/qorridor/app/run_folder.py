@@ -140,12 +140,12 @@ def find_run(folder: Path | None) -> Path:
 def claim(folder: Path) -> IO[str]:
     """Empty the folder of an earlier run for a new one; returns the lock that a second run does not get.
 
-    Raises OutsideError Q-KME-056 for a folder that is no run's: nothing of it is touched.
+    Raises OutsideError Q-KME-062 for a folder that is no run's: nothing of it is touched.
     """
     marker = folder / MARKER
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
         raise OutsideError(
-            "Q-KME-056", "the folder holds something that no run has made", "name an empty or new folder with --run",
+            "Q-KME-062", "the folder holds something that no run has made", "name an empty or new folder with --run",
             str(folder),
         )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -155,7 +155,7 @@ def claim(folder: Path) -> IO[str]:
     except OSError as error:
         lock.close()
         raise OutsideError(
-            "Q-KME-056",
+            "Q-KME-062",
             "another run works in this folder",
             "end it first, or name another folder with --run",
             str(folder),

@@ -140,6 +140,10 @@ class KeyStore(Protocol):
         """Void every reserved or bound key whose time is over; `also` as for `void`."""
         ...
 
+    async def burn_block(self, block_id: bytes, cause: str, also: Sequence[Row] = ()) -> None:
+        """Give up a whole block whose two ends disagree."""
+        ...
+
     async def stock(self, link: str) -> LinkStock:
         """What lies in store for one link."""
         ...

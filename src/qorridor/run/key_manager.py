@@ -30,6 +30,7 @@ from qorridor.run.topology import Topology
 
 _TAG_ATOMS = 1
 """A hop's one-time tag key is one atom: r and s of Poly1305."""
+_ENDS_DIFFER = "Q-KEY-025"
 
 
 class KeyManager:
@@ -102,8 +103,19 @@ class KeyManager:
         far = association.path[1]
         link = self.topology.link_between(self.site, far)
         allotments = await self.store.reserve(link, association, count, txid)
-        await self._peers[far].bind(link, association, allotments, txid)
+        try:
+            await self._peers[far].bind(link, association, allotments, txid)
+        except KeySupplyError as error:
+            if error.code == _ENDS_DIFFER:
+                await self._burn_blocks(allotments)
+            raise
         return [allotment.key_id for allotment in allotments]
+
+    async def _burn_blocks(self, allotments: Sequence[Allotment]) -> None:
+        """Give up whole blocks: where one key differs at the two ends, none of the block is trusted."""
+        for block_id in {item.block_id for item in allotments}:
+            event = Event("key.sync", block_id.hex(), {"cause": "digest"}, severity="P2")
+            await self.store.burn_block(block_id, "key-sync", [event])
 
     async def _make(self, association: Association, count: int, txid: str, *, here: bool) -> list[str]:
         """Fresh random keys: kept at both ends of this site, or relayed to the far one."""
@@ -226,7 +238,12 @@ class KeyManager:
             Event("key.bound", item.key_id, {"link": link, "target": association.targets[0]})
             for item in allotments
         ]
-        await self.store.bind(link, association, allotments, txid, also=events)
+        try:
+            await self.store.bind(link, association, allotments, txid, also=events)
+        except KeySupplyError as error:
+            if error.code == _ENDS_DIFFER:
+                await self._burn_blocks([item for item in allotments if item.key_id == error.where])
+            raise
 
     async def accept_void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
         """Burn what a transaction left here and further down its path."""

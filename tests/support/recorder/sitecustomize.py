@@ -18,8 +18,8 @@ def note(what, **fields):
 
 
 def install():
-    from qorridor.adapters.stores import keys  # noqa: PLC0415 - only in a node
-    from qorridor.run import roll_terms  # noqa: PLC0415
+    from qorridor.adapters.stores import keys
+    from qorridor.run import roll_terms
 
     hand_out = keys.Keys.hand_out
     take = roll_terms.Outputs.of.__func__

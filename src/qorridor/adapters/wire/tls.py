@@ -103,8 +103,9 @@ class Stream:
 class _Pump(asyncio.Protocol):
     """Moves bytes between the socket and OpenSSL; finishes `ready` when the handshake ends."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, refusal: str = "") -> None:
         self._context = context
+        self._refusal = refusal
         self.tls = SSL.Connection(context.ssl, None)
         if context.is_server:
             self.tls.set_accept_state()
@@ -124,6 +125,10 @@ class _Pump(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_BUFFER)
         self.reader.set_transport(transport)
+        if self._refusal:
+            self._end(ConnectionAbortedError(self._refusal))
+            transport.abort()
+            return
         self._advance()
 
     def data_received(self, data: bytes) -> None:
@@ -323,9 +328,7 @@ async def serve(
             stream.close()
 
     def accept() -> _Pump:
-        pump = _Pump(context())
-        if len(tasks) >= most:
-            pump.ready.set_exception(ConnectionAbortedError("too many connections"))
+        pump = _Pump(context(), "too many connections" if len(tasks) >= most else "")
         task = asyncio.get_running_loop().create_task(run(pump))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
