@@ -57,7 +57,7 @@ def scan_file(path: Path) -> Iterator[Seen]:
         return
     try:
         found = list(_observations(data, locator, readable=bool(status.st_mode & stat.S_IROTH)))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         yield Coverage(NAME, locator, "failed", "parse-error")
         return
     yield from found
