@@ -24,6 +24,7 @@ from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
+from qorridor.app.node_store import root_key_file
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
@@ -115,9 +116,8 @@ class Node:
             ("ecdsa-p256", "ml-dsa-65"),
             (settings.bind,),
         )
-        self.store = SqliteStore(
-            settings.state, root_sealer(settings.state / "root.key"), self.clock, settings.site
-        )
+        root_key, told = root_key_file(self.estate, settings.state, loopback=settings.bind.startswith("127."))
+        self.store = SqliteStore(settings.state, root_sealer(root_key), self.clock, settings.site)
         origin = f"{trust_domain(self.estate)}/qorridor/{settings.site}"
         self.journal = NodeJournal(settings.state, origin, self.store)
         self.signer = NodeSigner(settings.state / "state.key")
@@ -131,7 +131,7 @@ class Node:
         await self._build_corridors()
         self._build_links(keep)
         addresses = await self._listen()
-        await self.store.write([Event("self.start", settings.site, {"estate": self.estate.digest})])
+        await self.store.write([Event("self.start", settings.site, {"estate": self.estate.digest}), *told])
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(link.run()) for link in self.links.values()]
             tasks += [group.create_task(end.run()) for end in self.corridors.values()]
