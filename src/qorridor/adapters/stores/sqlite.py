@@ -166,15 +166,6 @@ class SqliteStore:
         """What lies in store for one link."""
         return await self._run(lambda: self._blocks.stock(link))
 
-    async def next_sequence(self, link: str) -> int:
-        """One more than the newest block's sequence number of a link."""
-
-        def work() -> int:
-            row = self._db.execute("SELECT max(sequence) FROM block WHERE link = ?", (link,)).fetchone()
-            return 0 if row[0] is None else int(row[0]) + 1
-
-        return await self._run(work)
-
     # -- agreement ----------------------------------------------------------------------------
 
     async def reserve(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from qorridor.adapters.wire import openssl
@@ -160,8 +159,3 @@ def normalised_group(name: str) -> str:
     """One spelling per group: OpenSSL reports `x25519` and `secp256r1` for `X25519` and `P-256`."""
     lowered = name.lower()
     return {"p-256": "secp256r1", "p-384": "secp384r1"}.get(lowered, lowered)
-
-
-def pem_of(chain: Sequence[bytes]) -> bytes:
-    """A chain of DER certificates as PEM."""
-    return b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in chain)

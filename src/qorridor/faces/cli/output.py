@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -126,8 +125,3 @@ def shown(path: Path) -> str:
     """A path as a person would type it: relative to the current folder of the call where it lies below."""
     start = Path(os.environ.get("PWD", "."))
     return str(path.relative_to(start)) if path.is_relative_to(start) else str(path)
-
-
-def is_terminal() -> bool:
-    """Standard error is a terminal that a person watches."""
-    return sys.stderr.isatty()
