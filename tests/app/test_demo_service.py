@@ -81,7 +81,7 @@ def test_the_demo_changes_only_what_it_says_in_a_valid_estate():
     assert estate.corridors["thames"].reserve == 20
     assert {link.preset for link in estate.corridors["thames"].links.values()} == {"demo-1ghz"}
     assert estate.policy.timing.dwell == 2
-    assert len(CHANGES) == 5
+    assert len(CHANGES) == 4
 
 
 def test_an_example_without_the_line_to_change_is_refused():

@@ -15,7 +15,6 @@ max_transitions_per_hour = 600
 
 CHANGES = (
     'rekey = "2 min" → "2 s"', 'reserve = "24 hours" → "20 s"', "[policy.timing] with short values",
-    'preset = "metro" → "demo-1ghz" (small blocks, so that key comes within seconds)',
     "scans, listen and forward point at this machine",
 )  # fmt: skip
 
@@ -32,7 +31,6 @@ def demo_estate(example: str, endpoint: str, folder: str, listen: str, forward: 
         ('rekey = "2 min"', 'rekey = "2 s"'),
         ('reserve = "24 hours"', 'reserve = "20 s"'),
         ("[data]\n", TIMING),
-        ('preset = "metro"', 'preset = "demo-1ghz"'),
         (
             'listen = "127.0.0.1:9400", forward = "127.0.0.1:5432"',
             f'listen = "{listen}", forward = "{forward}"',
