@@ -39,14 +39,17 @@ class StreamEnd:
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry bytes both ways until both directions have ended or the stream is reset."""
+        finished = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._outbound(reader))
                 group.create_task(self._inbound(writer))
+            finished = True
         except* (ConnectionError, OSError):
             self.reset(tell=True)
         finally:
-            writer.close()
+            # What a slow application has not taken of a broken stream is of no use: do not wait for it.
+            (writer.close if finished else writer.transport.abort)()
             with contextlib.suppress(ConnectionError, OSError):
                 await writer.wait_closed()
 
