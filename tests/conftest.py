@@ -74,7 +74,9 @@ def organisation():
 
 @pytest.fixture
 def folder():
-    """A folder with a short name: paths of Unix sockets have fewer than 108 bytes."""
-    path = Path(tempfile.mkdtemp(prefix="q"))
+    """A folder with a short name, in memory where there is such a place: paths of Unix sockets have
+    fewer than 108 bytes, and a synchronous store need not wait for a disk."""
+    memory = Path("/dev/shm")
+    path = Path(tempfile.mkdtemp(prefix="q", dir=memory if os.access(memory, os.W_OK) else None))
     yield path
     shutil.rmtree(path)

@@ -63,3 +63,13 @@ def test_any_bytes_are_json_or_a_value_error(data):
         strict_json(data)
     except ValueError:
         return
+
+
+@pytest.mark.parametrize("text", [rb'"\ud800"', rb'{"\udfff": 1}', rb'["a", "\ud83dx"]'])
+def test_half_a_surrogate_pair_is_refused(text):
+    with pytest.raises(ValueError):
+        strict_json(text)
+
+
+def test_a_whole_surrogate_pair_is_one_character():
+    assert strict_json(rb'"\ud83d\ude00 \u00e4"') == "\N{GRINNING FACE} ä"

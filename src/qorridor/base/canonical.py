@@ -37,7 +37,7 @@ def _check(value: Json) -> None:
 
 def strict_json(data: bytes, *, max_depth: int = 32) -> Json:
     """Parse JSON (RFC 8259) and refuse what parsers disagree on: duplicate names, NaN, other
-    encodings than UTF-8, deep nesting, huge integers. Raises ValueError."""
+    encodings than UTF-8, lone surrogates, deep nesting, huge integers. Raises ValueError."""
     depth = deepest = 0
     for byte in data:  # strings may hold brackets too: the bound is then only stricter
         depth += (byte in b"[{") - (byte in b"]}")
@@ -49,6 +49,8 @@ def strict_json(data: bytes, *, max_depth: int = 32) -> Json:
         value: Json = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_int=_parse_int
         )
+        if "\\u" in text:  # half a surrogate pair is no character: nothing could write it down again
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("JSON nested too deeply") from None
     return value

@@ -127,19 +127,23 @@ class Keys:
             " simulated, expires FROM key WHERE key_id = ? AND role = ?", (key_id, role),
         ).fetchone()  # fmt: skip
         if row is None:
+            self._refuse_at_first_end(key_id, to, role)
             return None
         mine = row[6] == to if role == "initiator" else to in json.loads(row[7])
         if not mine:
-            raise PolicyRefusal(
-                "Q-POLICY-010",
-                "the key was not made for this SAE",
-                "ask with the certificate of its SAE",
-                key_id,
-            )
+            raise _foreign(key_id)
         wrong_partner = partner and partner != row[6]
         if wrong_partner or row[1] != "bound" or row[11] < self._clock.now():
             return None
         return row  # type: ignore[no-any-return]
+
+    def _refuse_at_first_end(self, key_id: str, to: str, role: str) -> None:
+        """A key known here as its initiator's only is foreign to everybody but its targets."""
+        other = self._db.execute(
+            "SELECT targets FROM key WHERE key_id = ? AND role <> ? AND initiator <> 'pad'", (key_id, role)
+        ).fetchone()
+        if role == "target" and other is not None and to not in json.loads(other[0]):
+            raise _foreign(key_id)
 
     def hand_out(self, row: sqlite3.Row, role: str) -> DeliveredKey:
         """Note a row as delivered, erase its bytes from the store and return them."""
@@ -181,3 +185,9 @@ class Keys:
             " WHERE state IN ('reserved', 'bound')", (KEY_LIFETIME + TARGET_MARGIN, KEY_LIFETIME),
         ).fetchone()[0]  # fmt: skip
         return born
+
+
+def _foreign(key_id: str) -> PolicyRefusal:
+    return PolicyRefusal(
+        "Q-POLICY-010", "the key was not made for this SAE", "ask with the certificate of its SAE", key_id
+    )

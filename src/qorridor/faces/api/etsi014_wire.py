@@ -6,6 +6,7 @@ Only this module knows the standard's spelling. Clause numbers are those of V1.1
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -191,4 +192,4 @@ def error_response(error: WireError) -> Response:
         headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         return Response(401, b"", {"WWW-Authenticate": "ClientCert"})
-    return Response(error.status, b'{"message":"%s"}' % error.message.replace('"', "'").encode(), headers)
+    return Response(error.status, json.dumps({"message": error.message}).encode(), headers)
