@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import Awaitable, Callable
 
 from qorridor.adapters.encryptors import mux_frames
@@ -124,6 +125,11 @@ class StreamEnd:
         return frames
 
     @property
+    def was_known(self) -> bool:
+        """Whether the other end has ever answered on this stream."""
+        return bool(self.received or self._base)
+
+    @property
     def is_done(self) -> bool:
         """Both directions have ended and the other end knows."""
         return self._finished_in and self._finished_out
@@ -147,7 +153,7 @@ class Mux:
         self._tasks: set[asyncio.Task[None]] = set()
         self._trunk: Stream | None = None
         self._sending = asyncio.Lock()
-        self._next = 1
+        self._next = secrets.randbits(31) + 1  # another process of this end must not meet its old streams
 
     @property
     def live_streams(self) -> int:
@@ -179,16 +185,40 @@ class Mux:
             self._trunk = None
 
     async def attach(self, trunk: Stream) -> None:
-        """Move all streams to `trunk`: both ends say what they have received, then send the rest again."""
-        async with self._sending:
-            self._trunk = None
+        """Move all streams to `trunk`: both ends say what they have received, then send the rest again.
+
+        The old trunk is dropped first, since a writer may wait on it that the other end no longer reads.
+        The rest is sent while frames are read already: two ends that only write would wait for ever.
+        """
+        old, self._trunk = self._trunk, None
+        if old is not None:
+            old.abort()
+        await self._sending.acquire()
+        try:
             known = [MuxFrame(Type.RESUME, number, end.received) for number, end in self._streams.items()]
-            for frame in [*known, MuxFrame(Type.READY, 0, 0)]:
-                await trunk.write(mux_frames.pack(frame))
+            # One write: it fits the buffers of a connection, so neither end waits for the other to read.
+            await trunk.write(b"".join(map(mux_frames.pack, [*known, MuxFrame(Type.READY, 0, 0)])))
             resumed = await self._read_resume(trunk)
-            for number, end in list(self._streams.items()):
+        except BaseException:
+            self._sending.release()
+            raise
+        self._trunk = trunk
+        self._keep(asyncio.get_running_loop().create_task(self._send_again(trunk, resumed)))
+
+    async def _send_again(self, trunk: Stream, resumed: dict[int, int]) -> None:
+        """What the other end has not received; holds the lock that `attach` has taken."""
+        ends = list(self._streams.items())
+        try:
+            for number, end in ends:
                 await self._resume(trunk, end, resumed.get(number))
-            self._trunk = trunk
+        except ConnectionError:
+            self.detach(trunk)
+        finally:
+            self._sending.release()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _read_resume(self, trunk: Stream) -> dict[int, int]:
         resumed: dict[int, int] = {}
@@ -203,7 +233,7 @@ class Mux:
             end.reset(tell=False)  # the opening end has given it up
             return
         if offset is None:
-            if end.received:
+            if end.was_known:
                 end.reset(tell=False)  # the other end has lost it: its process began anew
                 return
             await trunk.write(mux_frames.pack(MuxFrame(Type.OPEN, end.number, 0)))
@@ -236,9 +266,7 @@ class Mux:
     def _accept(self, number: int) -> None:
         end = StreamEnd(self, number)
         self._streams[number] = end
-        task = asyncio.get_running_loop().create_task(self._connect(end))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._keep(asyncio.get_running_loop().create_task(self._connect(end)))
 
     async def _connect(self, end: StreamEnd) -> None:
         if self._opener is None:
@@ -258,6 +286,4 @@ class Mux:
     def drop(self, number: int, *, tell: bool) -> None:
         """Drop a stream that was reset, and tell the other end."""
         if self._streams.pop(number, None) is not None and tell:
-            task = asyncio.get_running_loop().create_task(self.send(MuxFrame(Type.RESET, number, 0)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._keep(asyncio.get_running_loop().create_task(self.send(MuxFrame(Type.RESET, number, 0))))

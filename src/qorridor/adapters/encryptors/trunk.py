@@ -89,7 +89,7 @@ class TunnelEnd:
             self._forget(epoch)
         if self._trunk is not None:
             self.mux.detach(self._trunk[1])
-            self._trunk[1].close()
+            self._trunk[1].abort()
             self._trunk = None
 
     async def _use(self, epoch: int, trunk: Stream) -> None:
@@ -103,10 +103,10 @@ class TunnelEnd:
             or not hmac.compare_digest(hello.payload, tag)
         ):
             raise ConnectionAbortedError("the two ends do not see the same connection")
-        old, self._trunk = self._trunk, (epoch, trunk)
+        if epoch not in self._keys:
+            raise ConnectionAbortedError("the epoch was given up during the handshake")
+        self._trunk = (epoch, trunk)
         await self.mux.attach(trunk)
-        if old is not None:
-            old[1].close()
 
     async def _read(self, trunk: Stream) -> None:
         try:
@@ -144,8 +144,12 @@ class Exit(TunnelEnd):
         return None
 
     async def _serve(self, trunk: Stream) -> None:
-        async with asyncio.timeout(tls.HANDSHAKE_SECONDS):
-            await self._use(self._epoch_of(trunk), trunk)
+        try:
+            async with asyncio.timeout(tls.HANDSHAKE_SECONDS):
+                await self._use(self._epoch_of(trunk), trunk)
+        except BaseException:
+            trunk.abort()  # half attached it would pass for a live one
+            raise
         await self._read(trunk)
 
     def _epoch_of(self, trunk: Stream) -> int:
@@ -206,11 +210,14 @@ class Entry(TunnelEnd):
     async def _dial(self, epoch: int) -> None:
         key = self._keys[epoch]
         context = contexts.psk_client(self.identity(epoch), key.reveal)
+        trunk: Stream | None = None
         try:
             async with asyncio.timeout(tls.HANDSHAKE_SECONDS):
                 trunk = await tls.connect(*self._exit_address(), context)
                 await self._use(epoch, trunk)
         except (OutsideError, ConnectionError, TimeoutError, asyncio.IncompleteReadError) as error:
+            if trunk is not None:
+                trunk.abort()  # half attached it would pass for a live one
             raise OutsideError(
                 "Q-ENC-004",
                 f"no trunk under epoch {epoch}: {error}",

@@ -95,6 +95,10 @@ class Stream:
         """Send close_notify and close; idempotent."""
         self._pump.shutdown()
 
+    def abort(self) -> None:
+        """Drop the connection at once; what was not yet sent is lost."""
+        self._pump.abort()
+
     async def closed(self) -> None:
         """Wait until the socket is gone."""
         await self._pump.gone.wait()
@@ -174,6 +178,10 @@ class _Pump(asyncio.Protocol):
             self.tls.shutdown()
         self._flush()
         self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
     def _advance(self, arrived: int = 0) -> None:
         try:
@@ -322,8 +330,8 @@ async def serve(
         stream = Stream(pump, peer)
         try:
             await handler(stream)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the peer went away: nothing is owed to it
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # the peer went away or was too slow: nothing is owed to it
         finally:
             stream.close()
 
