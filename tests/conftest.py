@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, settings
 
 from qorridor.adapters.wire.certificates import (
     generate_key,
@@ -19,6 +20,11 @@ from qorridor.adapters.wire.certificates import (
 )
 from qorridor.base.names import Identity
 from tests.support.authority import Organisation
+
+# A slow machine is no failure; in CI the same examples are drawn each time, elsewhere fresh ones.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @dataclass(frozen=True)
