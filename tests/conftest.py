@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import HealthCheck, settings
 
 from qorridor.adapters.wire.certificates import (
     generate_key,
@@ -19,6 +20,11 @@ from qorridor.adapters.wire.certificates import (
 )
 from qorridor.base.names import Identity
 from tests.support.authority import Organisation
+
+# A slow machine is no failure; in CI the same examples are drawn each time, elsewhere fresh ones.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", parent=settings.get_profile("local"), derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,18 @@ def leaf():
 @pytest.fixture(scope="session")
 def quantum_leaf():
     return make_leaf("ml-dsa-65")
+
+
+def pytest_collection_modifyitems(items):
+    """What ends a shared run comes after everything that uses it, whatever the shuffle says."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """In CI a skipped test proves nothing: it fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("QORRIDOR_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ from qorridor.base.errors import LinkError
 from qorridor.estate.read import parse
 
 TEXT = (Path(__file__).parents[2] / "examples" / "meridian" / "estate.toml").read_text()
-DEMO = parse(TEXT.replace('preset = "metro"', 'preset = "demo-1ghz"'), "estate.toml")
+DEMO = parse(TEXT, "estate.toml")
+METRO = parse(TEXT.replace('preset = "demo-1ghz"', 'preset = "metro"'), "estate.toml")
 
 
 def test_a_simulated_link_takes_the_estates_fibre_and_the_presets_module():
@@ -28,7 +29,7 @@ def test_both_ends_derive_the_same_settings_and_the_first_site_transmits():
 
 def test_a_preset_that_no_proof_covers_is_refused_with_the_way_out():
     with pytest.raises(LinkError, match="demo-1ghz") as refused:
-        link_settings(parse(TEXT, "estate.toml"), "london-hayes")
+        link_settings(METRO, "london-hayes")
     assert refused.value.code == "Q-LINK-018"
 
 

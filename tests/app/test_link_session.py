@@ -156,3 +156,21 @@ def test_a_cut_fibre_ends_the_block_when_patience_ends(tmp_path):
             await part(sessions, flows)
 
     asyncio.run(body())
+
+
+def test_an_end_stops_at_once_whatever_it_is_waiting_for(tmp_path):
+    async def body():
+        states = [state(site, tmp_path, replace(QUICK, n_key=1_000_000)) for site in ("london", "hayes")]
+        for moment in (0.0, 0.05, 0.4, 1.0):
+            async with Hall(tmp_path) as hall:
+                sessions, ends, flows = await meet(states, hall.modules, str(moment).encode())
+                running = [asyncio.create_task(s.block(e)) for s, e in zip(sessions, ends, strict=True)]
+                await asyncio.sleep(moment)
+                for task in running:
+                    task.cancel()
+                done, left = await asyncio.wait(running, timeout=5)
+                assert not left
+                assert all(task.cancelled() for task in done)
+                await part(sessions, flows)
+
+    asyncio.run(body())

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qorridor.ports.key_store import Association
-from qorridor.run.agreement import BlockKeys, association_hash, atoms_for, owner
+from qorridor.run.agreement import BlockKeys, association_bytes, atoms_for, owner
 
 ENDS = ("london", "hayes")
 ONE = Association("a", ("b",), 256, ("london", "hayes"))
@@ -59,4 +59,4 @@ def test_a_digest_depends_on_key_association_and_key_id():
 
 def test_the_order_of_targets_does_not_matter():
     left, right = Association("a", ("b", "c"), 256, ("x",)), Association("a", ("c", "b"), 256, ("x",))
-    assert association_hash(left) == association_hash(right)
+    assert association_bytes(left) == association_bytes(right)

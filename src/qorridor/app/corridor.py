@@ -7,6 +7,7 @@ either may close the corridor alone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -311,6 +312,7 @@ class CorridorEnd:
             return
         self._told[error.code] = now
         body: dict[str, Json] = {"code": error.code, "cause": error.cause[:300]}
-        await self._store.write([
-            Event("corridor.trouble", self.terms.corridor, body, severity="P4", corridor=self.terms.corridor)
-        ])  # fmt: skip
+        with contextlib.suppress(OutsideError):  # a store that cannot be written is the trouble itself
+            await self._store.write([
+                Event("corridor.trouble", self.terms.corridor, body, severity="P4", corridor=self.terms.corridor)
+            ])  # fmt: skip

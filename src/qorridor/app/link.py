@@ -4,7 +4,7 @@
                                    |
                               its half of the QKD module (optics process for a simulated link)
 
-To the node: hello, block (then waits for ingested), aborted, sample. From the node: ingested, flow.
+To the node: hello, block (then waits for ingested), aborted, sample, refused. From the node: ingested, flow.
 The fibre's first site is the transmitter and listens; the other dials. After an aborted block the ends
 connect afresh, so that no message of the old block reaches the next one.
 
@@ -30,8 +30,8 @@ from qorridor.app import process
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import N_KEY, link_settings, patience
-from qorridor.app.link_session import LinkSession, LinkState, Wire
-from qorridor.app.run_folder import BOOK, AddressBook, announce, last_port
+from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.names import Identity
@@ -39,6 +39,7 @@ from qorridor.distill.block import Outcome
 
 RETRY_SECONDS = 0.3
 INGEST_SECONDS = 30.0
+CLOSE_SECONDS = 3.0
 _ALGORITHM: Algorithm = "ml-dsa-65"
 
 
@@ -106,9 +107,16 @@ class NodeGate:
 
     async def sample(self, outcome: Outcome) -> None:
         """Telemetry of the last block for people who watch."""
-        names = ("sequence", "state", "qber_key", "l", "net_bits", "f_ec", "secret_key_rate", "detections")
+        names = (
+            "sequence", "state", "qber_key", "l", "net_bits", "f_ec", "secret_key_rate", "detections",
+            "abort_cause", "n", "m", "p", "simulated", "ended",
+        )  # fmt: skip
         sample = {name: outcome.record.get(name) for name in names}
         await self._channel.send({"type": "sample", "sample": json.dumps(sample).encode()})
+
+    async def refused(self, address: str, cause: str) -> None:
+        """Tell of somebody who was not let in, for the node's journal."""
+        await self._channel.send({"type": "refused", "address": address, "cause": cause[:200]})
 
     async def close(self) -> None:
         """Close the socket."""
@@ -121,13 +129,14 @@ class LinkEnd:
     def __init__(self, options: LinkOptions) -> None:
         self.options = options
         self._clock = SystemClock()
-        estate = load(options.estate_file)
+        self._estate = estate = load(options.estate_file)
         settings = link_settings(estate, options.link, options.n_key)
         self.state = LinkState(
             settings, options.site, options.state, SystemEntropy(), self._clock, _software(),
             sequence=_read_sequence(options.state), patience=patience(estate, options.link, options.n_key),
         )  # fmt: skip
         self._connections: asyncio.Queue[tls.Stream] = asyncio.Queue()
+        self._refusals: asyncio.Queue[tuple[str, str]] = asyncio.Queue(64)
         self._since = self._clock.monotonic()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -142,13 +151,14 @@ class LinkEnd:
         announce(options.state, {options.name: address} if address else {})
         tasks = [
             asyncio.create_task(self._gate.listen()),
+            asyncio.create_task(self._tell_refusals()),
             asyncio.create_task(self._serve_link(pki)),
             asyncio.create_task(_waits(stop)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
         if server is not None:
             server.close()
         await self._gate.close()
@@ -160,21 +170,29 @@ class LinkEnd:
             return None, ""
         context = contexts.mutual_server(pki.credentials(_ALGORITHM), pki.trust("link"))
 
-        async def accept(stream: tls.Stream) -> None:
-            if self._is_peer(stream.peer.identity):
-                self._connections.put_nowait(stream)
-                await stream.closed()
-
         def refused(address: str, cause: str) -> None:
-            del address, cause  # a stranger on this port learns and changes nothing
+            with contextlib.suppress(asyncio.QueueFull):  # the first of a flood are enough to know of it
+                self._refusals.put_nowait((address, cause))
 
-        port = last_port(self.options.state, self.options.name)
+        async def accept(stream: tls.Stream) -> None:
+            identity = stream.peer.identity
+            if not self._is_peer(identity):
+                refused(stream.peer.address, f"{identity.uri} is not the other end of this link")
+                return
+            self._connections.put_nowait(stream)
+            await stream.closed()
+
+        port = own_port(self._estate, self.options.state, self.options.name, self.options.bind)
         try:
             server = await tls.serve(accept, lambda: context, self.options.bind, port, refused=refused)
         except OSError:
             server = await tls.serve(accept, lambda: context, self.options.bind, 0, refused=refused)
         host, bound = server.sockets[0].getsockname()[:2]
         return server, f"{host}:{bound}"
+
+    async def _tell_refusals(self) -> None:
+        while True:
+            await self._gate.refused(*await self._refusals.get())
 
     def _is_peer(self, identity: Identity) -> bool:
         return (identity.kind, identity.name) == ("link", f"{self.options.link}/{self.state.peer_site}")
@@ -201,7 +219,7 @@ class LinkEnd:
                 stream.close()
                 stream = self._connections.get_nowait()
             return stream
-        host, port = AddressBook(BOOK).find(f"link/{self.options.link}/{self.state.peer_site}")
+        host, port = AddressBook(BOOK, self._estate).find(f"link/{self.options.link}/{self.state.peer_site}")
         return await tls.connect(host, port, context, accept=self._is_peer)
 
     async def _module(self) -> SimulatedModule:
@@ -222,9 +240,7 @@ class LinkEnd:
                     return
         finally:
             if flow is not None:
-                flow.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError):
-                    await flow
+                await end_task(flow)
             await session.close()
 
     async def _deliver(self, outcome: Outcome) -> None:
@@ -265,6 +281,6 @@ def _software() -> str:
 
 def main(options: LinkOptions) -> None:
     """Entry of the process; it ends with its node."""
-    process.harden(with_parent=True)
+    process.harden()
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     process.run_until_signalled(LinkEnd(options).run)

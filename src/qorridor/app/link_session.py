@@ -18,7 +18,7 @@ import os
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from qorridor.adapters.devices.simulator import SimulatedModule
 from qorridor.adapters.wire import frames
@@ -232,12 +232,12 @@ class LinkSession:
             raise ConnectionResetError("the session is not open")
         collecting = asyncio.ensure_future(self._module.collect(count))
         waits = {collecting, self._reader}
-        await asyncio.wait(waits, timeout=self._state.patience, return_when=asyncio.FIRST_COMPLETED)
-        if collecting.done():
-            return collecting.result()
-        collecting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await collecting
+        try:
+            await asyncio.wait(waits, timeout=self._state.patience, return_when=asyncio.FIRST_COMPLETED)
+            if collecting.done():
+                return collecting.result()
+        finally:
+            await end_task(collecting)
         self._lost()
         raise BlockAbort(Cause.NO_KEY, f"the module gave fewer than {count} detections in time")
 
@@ -297,6 +297,10 @@ class LinkSession:
         """End the connection; idempotent."""
         self._wire.close()
         if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+            await end_task(self._reader)
+
+
+async def end_task(task: asyncio.Future[Any]) -> None:
+    """Cancel and wait; unlike suppressing CancelledError this never swallows the caller's own end."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -24,7 +24,8 @@ from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
-from qorridor.app.run_folder import BOOK, DEFAULT_PORTS, AddressBook, announce, last_port
+from qorridor.app.node_store import root_key_file
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -39,6 +40,9 @@ from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
 HOUSEKEEPING_SECONDS = 1.0
+CHECKPOINT_ROUNDS = 10
+SAMPLES_SHOWN = 24
+"""Blocks per link that an operator sees: a reference and what came after it."""
 
 Serve = Callable[[tls.Stream], Awaitable[None]]
 SaeFace = Callable[[KeyManager, Mapping[str, SaeEntry], Callable[[Event], Awaitable[None]], int], Serve]
@@ -94,7 +98,7 @@ class Node:
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
         self._sae_face = sae_face
-        self._book = AddressBook(BOOK)
+        self._book = AddressBook(BOOK, self.estate)
         self.topology = Topology.of(estate)
         self.links: dict[str, NodeLink] = {}
         self.corridors: dict[str, CorridorEnd] = {}
@@ -112,9 +116,8 @@ class Node:
             ("ecdsa-p256", "ml-dsa-65"),
             (settings.bind,),
         )
-        self.store = SqliteStore(
-            settings.state, root_sealer(settings.state / "root.key"), self.clock, settings.site
-        )
+        root_key, told = root_key_file(self.estate, settings.state, loopback=settings.bind.startswith("127."))
+        self.store = SqliteStore(settings.state, root_sealer(root_key), self.clock, settings.site)
         origin = f"{trust_domain(self.estate)}/qorridor/{settings.site}"
         self.journal = NodeJournal(settings.state, origin, self.store)
         self.signer = NodeSigner(settings.state / "state.key")
@@ -128,7 +131,7 @@ class Node:
         await self._build_corridors()
         self._build_links(keep)
         addresses = await self._listen()
-        await self.store.write([Event("self.start", settings.site, {"estate": self.estate.digest})])
+        await self.store.write([Event("self.start", settings.site, {"estate": self.estate.digest}), *told])
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(link.run()) for link in self.links.values()]
             tasks += [group.create_task(end.run()) for end in self.corridors.values()]
@@ -240,7 +243,7 @@ class Node:
     async def _listener(self, name: str, context: contexts.Context, serve: Serve) -> tuple[str, str]:
         settings = self.settings
         label = f"{name}/{settings.site}"
-        port = last_port(settings.state, label) if settings.bind.startswith("127.") else DEFAULT_PORTS[name]
+        port = own_port(self.estate, settings.state, label, settings.bind)
 
         def refused(address: str, cause: str) -> None:
             event = Event("auth.refused", address, {"listener": name, "cause": cause[:200]}, severity="P3")
@@ -294,13 +297,14 @@ class Node:
                 "aborted": link.status.aborted, "abort_cause": link.status.abort_cause,
                 "qber": last.get("qber_key"), "secret_key_rate": last.get("secret_key_rate"),
                 "length": last.get("l"), "simulated": link.status.simulated, "connected": link.status.is_connected,
+                "samples": list(link.status.samples)[-SAMPLES_SHOWN:],
             })  # fmt: skip
         counts = await self.store.count()
         return {
             "site": self.settings.site, "links": links,
             "corridors": [end.status() for end in self.corridors.values()],
             "keys": {name: getattr(counts, name) for name in counts.__slots__},
-            "burnt": await self.store.burnt(), "journal": self.journal.size,
+            "burnt": await self.store.burnt(), "ages": await self.store.ages(), "journal": self.journal.size,
         }  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------
@@ -318,10 +322,14 @@ class Node:
                 announce(self.settings.state, addresses)
 
     async def _housekeep(self) -> None:
+        rounds = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            rounds += 1
             with contextlib.suppress(OutsideError):  # a full disk is told by the next key that needs it
                 await self.manager.expire()
+                if rounds % CHECKPOINT_ROUNDS == 0:
+                    await self.store.checkpoint()
 
     async def _note_refusals(self) -> None:
         while True:

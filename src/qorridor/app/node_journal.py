@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from qorridor.base.canonical import canonical_json, strict_json
 from qorridor.base.errors import EvidenceError, KeySupplyError, OutsideError
 from qorridor.prove.note import Checkpoint, open_note, read_key
 
+_LOG = logging.getLogger(__name__)
 SEQUENCE_SECONDS = 0.25
 CHECKPOINT_SECONDS = 5.0
 
@@ -39,12 +41,16 @@ class NodeJournal:
         signed_at, note = 0.0, ""
         while True:
             await asyncio.sleep(SEQUENCE_SECONDS)
-            await self.sequence()
-            if time.monotonic() - signed_at >= CHECKPOINT_SECONDS:
+            try:
+                await self.sequence()
+                if time.monotonic() - signed_at < CHECKPOINT_SECONDS:
+                    continue
                 signed_at = time.monotonic()
                 fresh = await asyncio.to_thread(self._journal.checkpoint)
                 note = fresh or note
                 await self._leave(note, peers)
+            except OutsideError as error:  # a full disk: the events wait in the store
+                _LOG.warning("journal: %s", error)
 
     async def sequence(self) -> None:
         """Bring all events of the store into the journal."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from qorridor.adapters.wire import frames
 from qorridor.app import process
+from qorridor.base.canonical import Json
 from qorridor.base.errors import QorridorError
 from qorridor.base.secret import Secret
 from qorridor.records.events import Event
@@ -22,7 +23,6 @@ from qorridor.run.key_manager import KeyManager
 PACE_SECONDS = 0.5
 WATCH_SECONDS = 4.0
 """A link whose stock is full still makes a block this often: a silent link would hide an eavesdropper."""
-_RESTART_SECONDS = 1.0
 
 Record = Callable[[Event], Awaitable[None]]
 
@@ -77,6 +77,7 @@ class NodeLink:
             server.close()
 
     async def _keep_child(self) -> None:
+        backoff = process.Backoff()
         while True:
             child = await process.start(
                 ["link", "run", self.link, "--site", self._site, *self._arguments], Path.cwd(),
@@ -88,7 +89,7 @@ class NodeLink:
                 await process.stop(child)
                 raise
             await self._record(Event("link.process-ended", self.link, {"code": code}, severity="P3"))
-            await asyncio.sleep(_RESTART_SECONDS)
+            await asyncio.sleep(backoff.next())
 
     async def _pace(self) -> None:
         while True:
@@ -127,6 +128,9 @@ class NodeLink:
                 await channel.send({"type": "ingested", "block_id": block_id})
             case {"type": "aborted", "record": bytes(record)}:
                 await self._aborted(json.loads(record))
+            case {"type": "refused", "address": str(address), "cause": str(cause)}:
+                body: dict[str, Json] = {"listener": f"link {self.link}", "cause": cause}
+                await self._record(Event("auth.refused", address, body, severity="P3"))
             case {"type": "sample", "sample": bytes(sample)}:
                 self.status.samples.append({"at": time.time(), **json.loads(sample)})
 

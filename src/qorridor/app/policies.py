@@ -2,37 +2,103 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from qorridor.adapters.wire.files import write_atomically
-from qorridor.adapters.wire.signing import load_or_make_key, public_bytes
+from qorridor.adapters.wire.signing import is_signed, load_or_make_key, public_bytes
+from qorridor.base.errors import EstateError, PolicyRefusal
 from qorridor.estate.model import Estate
-from qorridor.run.policy import CONTEXT, policy_payload
+from qorridor.run.policy import APPROVERS as APPROVALS
+from qorridor.run.policy import CONTEXT, check_policy, policy_digest, policy_payload
 
 APPROVERS = Path("approvers.json")
 THROW_AWAY = ("approver-1-made-for-this-run", "approver-2-made-for-this-run")
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """A flow's policy as the estate has it now, and who has approved exactly these bytes."""
+
+    flow: str
+    content: dict[str, Any]
+    digest: str
+    approvers: tuple[str, ...]
+    people: int
+    """Distinct keys that have signed."""
+    needed: int = APPROVALS
+
+    @property
+    def is_approved(self) -> bool:
+        """Enough distinct approvers have signed."""
+        return self.people >= self.needed
+
+
+def policy_state(estate: Estate, flow: str, folder: Path) -> PolicyState:
+    """What the policy of a flow says and who has signed it; raises EstateError for no such flow."""
+    _known_flow(estate, flow)
+    payload = policy_payload(estate, flow)
+    text = _read(folder / f"policy-{flow}.json")
+    try:
+        listed = {name: bytes.fromhex(key) for name, key in json.loads(_read(folder / APPROVERS)).items()}
+        signed = check_policy(text, payload, listed, is_signed, needed=0).approvers if text != "{}" else ()
+    except (ValueError, TypeError, AttributeError) as error:
+        raise PolicyRefusal("Q-POLICY-020", "the list of approvers cannot be read",
+                            "sign again: qorridor policy sign", str(folder / APPROVERS)) from error  # fmt: skip
+    people = len({listed[name] for name in signed})
+    return PolicyState(flow, json.loads(payload), policy_digest(payload).hex(), signed, people)
+
+
+def _known_flow(estate: Estate, flow: str) -> None:
+    if flow in estate.flows:
+        return
+    near = difflib.get_close_matches(flow, estate.flows, 1)
+    raise EstateError(
+        "Q-ESTATE-034", f'the estate names no flow "{flow}"',
+        f'did you mean "{near[0]}"?' if near else f"choose one of: {', '.join(estate.flows) or 'none'}",
+        estate.source,
+    )  # fmt: skip
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else "{}"
+
+
 def sign_policy(estate: Estate, flow: str, approver: str, key_file: Path, folder: Path) -> Path:
     """Add one approver's signature to the policy of a flow; the key is made on first use.
 
-    A changed policy starts with no signature: the old ones were for other bytes.
+    A changed policy starts with no signature: the old ones were for other bytes. Raises PolicyRefusal
+    Q-POLICY-021 when the name has another key or the key another name: two approvals are two people.
     """
+    _known_flow(estate, flow)
+    policy_state(estate, flow, folder)  # an unreadable file is told before anything is written
+    listed = json.loads(_read(folder / APPROVERS))
     key = load_or_make_key(key_file)
+    public = public_bytes(key).hex()
+    _check_person(listed, approver, public)
     payload = policy_payload(estate, flow)
     file = folder / f"policy-{flow}.json"
-    known = json.loads(file.read_text()) if file.is_file() else {}
+    known = json.loads(_read(file))
     signatures = known.get("signatures", {}) if known.get("payload") == payload.decode() else {}
     signatures[approver] = key.sign(payload, CONTEXT).hex()
     write_atomically(file, json.dumps({"payload": payload.decode(), "signatures": signatures}, indent=1))
-    approvers = folder / APPROVERS
-    listed = json.loads(approvers.read_text()) if approvers.is_file() else {}
-    listed[approver] = public_bytes(key).hex()
-    write_atomically(approvers, json.dumps(listed, indent=1))
+    write_atomically(folder / APPROVERS, json.dumps(listed | {approver: public}, indent=1))
     return file
+
+
+def _check_person(listed: dict[str, str], approver: str, public: str) -> None:
+    if listed.get(approver, public) != public:
+        raise PolicyRefusal("Q-POLICY-021", f"{approver} is known with another key",
+                            "sign with the key that was used before, or under another name", approver)  # fmt: skip
+    other = next((name for name, key in listed.items() if key == public and name != approver), None)
+    if other is not None:
+        raise PolicyRefusal("Q-POLICY-021", f"this key is the one of {other}; two approvals need two people",
+                            "let the second approver sign with a key of their own", approver)  # fmt: skip
 
 
 def sign_for_run(estate: Estate, corridor: str) -> None:

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -17,12 +18,15 @@ _PR_SET_DUMPABLE = 4
 GRACE_SECONDS = 5.0
 
 
-def harden(*, with_parent: bool = False) -> None:
-    """No core dumps and no other process may read this one's memory; optionally end with the parent."""
+_CHILD = "QORRIDOR_CHILD"
+
+
+def harden() -> None:
+    """No core dumps, and no other process may read this one's memory; a child ends with its parent."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if with_parent:
+    if os.environ.get(_CHILD):
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
@@ -32,17 +36,31 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONUNBUFFERED": "1"}
 
 
-async def start(
-    arguments: Sequence[str], folder: Path, log: Path, extra: dict[str, str] | None = None
-) -> asyncio.subprocess.Process:
+async def start(arguments: Sequence[str], folder: Path, log: Path) -> asyncio.subprocess.Process:
     """Start `python -m qorridor ARGUMENTS` in `folder` with its words appended to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("ab") as words:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "qorridor", *arguments,
-            cwd=folder, env=environment() | (extra or {}), stdin=asyncio.subprocess.DEVNULL,
+            cwd=folder, env=environment() | {_CHILD: "1"}, stdin=asyncio.subprocess.DEVNULL,
             stdout=words, stderr=words, start_new_session=True, close_fds=True,
         )  # fmt: skip
+
+
+class Backoff:
+    """How long to wait before a process that ended is started again: half a second, doubling to ten
+    while it keeps ending within ten seconds."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._quick = 0
+
+    def next(self) -> float:
+        """Seconds to wait now; call once for each end."""
+        self._quick = self._quick + 1 if time.monotonic() - self._started < 10 else 0
+        delay = min(0.5 * 2.0 ** max(self._quick - 1, 0), 10.0)
+        self._started = time.monotonic() + delay
+        return delay
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

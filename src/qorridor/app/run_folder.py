@@ -8,35 +8,67 @@ Processes work with RUN as current folder, so that socket paths stay short (108 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import OutsideError
+from qorridor.estate.model import Estate
 
 BOOK = Path("addresses.json")
+MARKER = "qorridor-run"
 Address = tuple[str, int]
 
-DEFAULT_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
-"""Ports of a node where no address book says otherwise."""
+_NODE_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
 _LINK_PORT = 8450
-_TUNNEL_PORT = 8470
+_TUNNEL_PORT = 8500
+
+
+def production_address(estate: Estate, name: str) -> Address:
+    """Where a part listens without an address book: its site's `node` host and a port fixed by the
+    estate's order. Names are `ROLE/SITE`, `link/LINK/SITE`, `tunnel/FLOW/SITE`.
+
+    Raises OutsideError Q-KME-049 for a site without `node` and for unknown names.
+    """
+    role, *rest = name.split("/")
+    site = estate.sites.get(rest[-1]) if rest else None
+    try:
+        if role in _NODE_PORTS:
+            port = _NODE_PORTS[role]
+        elif role == "link":
+            port = _LINK_PORT + list(estate.fibres).index(rest[0])
+        else:
+            port = _TUNNEL_PORT + list(estate.flows).index(rest[0])
+        if site is None or site.node is None:
+            raise ValueError("no host")
+    except (ValueError, IndexError):
+        raise OutsideError(
+            "Q-KME-049",
+            f"the estate does not say where {name} listens",
+            "give its site a `node` address",
+            name,
+        ) from None
+    return site.node.partition(":")[0], port
 
 
 @dataclass(frozen=True, slots=True)
 class AddressBook:
-    """Where the processes of a run listen; read afresh for each dial, since ports come and go."""
+    """Where other parts listen: in a run by its address book, read afresh for each dial since ports
+    come and go; without a book, as the estate and the fixed ports say."""
 
     file: Path
+    estate: Estate | None = None
 
     def find(self, name: str) -> Address:
-        """The address of `kme/london`, `peer/london`, `link/LINK/SITE`, `tunnel/FLOW`, `authority`.
-
-        Raises OutsideError Q-KME-049 while it is unknown.
-        """
+        """The address of a part; raises OutsideError Q-KME-049 while it is unknown."""
+        if not self.file.is_file() and self.estate is not None:
+            return production_address(self.estate, name)
         try:
             text = json.loads(self.file.read_text())[name]
         except (OSError, ValueError, KeyError):
@@ -73,8 +105,11 @@ def announce(state: Path, entries: dict[str, str]) -> None:
                 return  # nobody listens: ready.json says the same
 
 
-def last_port(state: Path, name: str) -> int:
-    """The port that `name` had before a restart, 0 at the first start."""
+def own_port(estate: Estate, state: Path, name: str, bind: str) -> int:
+    """The port to listen on: on loopback the one before a restart (0, any free one, at the first
+    start), else the fixed one that other sites dial."""
+    if not bind.startswith("127."):
+        return production_address(estate, name)[1]
     try:
         return split_address(json.loads((state / "ready.json").read_text())["addresses"][name])[1]
     except (OSError, ValueError, KeyError):
@@ -100,3 +135,34 @@ def find_run(folder: Path | None) -> Path:
         raise OutsideError("Q-KME-053", cause, "start one with `qorridor run CORRIDOR`, or name it with --run",
                            str(folder or Path("run").resolve()))  # fmt: skip
     return found[0].resolve()
+
+
+def claim(folder: Path) -> IO[str]:
+    """Empty the folder of an earlier run for a new one; returns the lock that a second run does not get.
+
+    Raises OutsideError Q-KME-062 for a folder that is no run's: nothing of it is touched.
+    """
+    marker = folder / MARKER
+    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
+        raise OutsideError(
+            "Q-KME-062", "the folder holds something that no run has made", "name an empty or new folder with --run",
+            str(folder),
+        )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = marker.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise OutsideError(
+            "Q-KME-062",
+            "another run works in this folder",
+            "end it first, or name another folder with --run",
+            str(folder),
+        ) from error
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MARKER:
+            entry.unlink()
+    return lock

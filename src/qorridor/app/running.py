@@ -52,4 +52,4 @@ def status_line(status: dict[str, Any]) -> str:
 
 
 def _ratio(value: object) -> str:
-    return f"{value:.2%}" if isinstance(value, float) else "-"
+    return "-" if value is None else f"{float(str(value)):.2%}"

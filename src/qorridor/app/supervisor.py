@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +16,12 @@ from pathlib import Path
 from qorridor.adapters.wire import contexts, frames, http, tls
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import process
-from qorridor.app.authority import enrolment_ticket
 from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
+from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
-from qorridor.app.run_folder import BOOK, AddressBook, merge_book, read_ready
+from qorridor.app.run_folder import BOOK, AddressBook, claim, merge_book, read_ready
+from qorridor.app.tickets import ask_ticket, sae_credentials
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -29,7 +29,6 @@ from qorridor.estate.model import Estate, trust_domain
 
 BIND = "127.0.0.1"
 READY_SECONDS = 60.0
-_RESTART_SECONDS = 0.5
 _WATCH_SECONDS = 0.1
 
 Told = Callable[[str], None]
@@ -59,6 +58,7 @@ def check_runnable(estate: Estate, corridor: str) -> None:
                 f"the link {link} needs the driver {getattr(driver, 'driver', 'none')}, which this version lacks",
                 'set link.NAME = { driver = "simulator", preset = "demo-1ghz" } to run it simulated', estate.source,
             )  # fmt: skip
+        link_settings(estate, link)  # raises where no proof of this version fits the preset
     if not isinstance(estate.flows[entry.flow].protected_by, TlsTunnel):
         raise PolicyRefusal(
             "Q-POLICY-030", f"the flow {entry.flow} has no tls-tunnel, the only encryptor of this version",
@@ -96,9 +96,7 @@ class Supervisor:
     # -- start --------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, mode=0o700)
+        self._lock = claim(self.folder)
         self._before = Path.cwd()
         os.chdir(self.folder)
         write_atomically(Path("estate.toml"), self._text)
@@ -144,21 +142,8 @@ class Supervisor:
         return Part(f"node {site}", arguments, state)
 
     async def _ticket(self, identity: Identity, state: Path) -> Path:
-        """Ask the authority for a one-time token and lay it into the new process's own folder."""
-        channel = await frames.dial_unix(Path("authority") / "tokens.sock")
-        await channel.send({"identity": identity.uri})
-        answer = await channel.receive()
-        await channel.close()
-        if answer is None or "token" not in answer:
-            raise OutsideError(
-                "Q-KME-051", f"the authority gives no token for {identity.uri}", "look at authority.log"
-            )
-        anchor = (Path("authority") / "authority-traditional.pem").read_bytes()
-        address = self.parts["authority"].addresses["authority"]
-        ticket = enrolment_ticket(address, anchor, identity, str(answer["token"]))
-        file = state / "ticket.json"
-        write_atomically(file, json.dumps(ticket))
-        return file
+        """A ticket with a one-time token in the new process's own folder."""
+        return await ask_ticket(Path(), self.parts["authority"].addresses["authority"], identity, state)
 
     async def _enrol_operator(self) -> Pki:
         identity = Identity(self._domain, "operator", "run")
@@ -168,9 +153,7 @@ class Supervisor:
 
     async def enrol_sae(self, name: str) -> Pki:
         """Credentials of a foreign SAE of the estate, made for this run."""
-        state = Path(f"sae-{name}")
-        identity = Identity(self._domain, "sae", name)
-        return await enrol(state / "pki", await self._ticket(identity, state), ("ecdsa-p256",))
+        return await sae_credentials(Path(), Identity(self._domain, "sae", name))
 
     # -- processes ----------------------------------------------------------------------------
 
@@ -211,6 +194,7 @@ class Supervisor:
 
     async def _watch(self, part: Part) -> None:
         """Keep one part alive on its state, and its addresses in the book."""
+        backoff = process.Backoff()
         while not self._closing:
             await asyncio.sleep(_WATCH_SECONDS)
             if part.child is None or part.child.returncode is None:
@@ -218,7 +202,7 @@ class Supervisor:
                 continue
             part.restarts += 1
             self._told(f"{part.name} ended (code {part.child.returncode}); started again on the same state")
-            await asyncio.sleep(_RESTART_SECONDS)
+            await asyncio.sleep(backoff.next())
             if not self._closing:
                 await self._spawn(part)
 
@@ -233,6 +217,8 @@ class Supervisor:
         await asyncio.gather(*(process.stop(part.child) for part in order if part.child is not None))
         if hasattr(self, "_before"):
             os.chdir(self._before)
+        if hasattr(self, "_lock"):
+            self._lock.close()
 
     # -- what the operator sees ---------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from qorridor.adapters.encryptors.trunk import Entry, Exit
 from qorridor.adapters.wire import frames
 from qorridor.app import process
 from qorridor.app.estate_file import load
-from qorridor.app.run_folder import AddressBook, announce, last_port, split_address
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port, split_address
 from qorridor.base.errors import EstateError, OutsideError, QorridorError
 from qorridor.base.secret import Secret
 from qorridor.estate.drivers import TlsTunnel
@@ -64,9 +64,9 @@ async def run_tunnel(
     end: Entry | Exit
     if site == estate.flows[flow].destination:
         end = Exit((corridor, flow), *split_address(settings.forward))
-        server = await end.listen(bind, last_port(state, name))
+        server = await end.listen(bind, own_port(estate, state, name, bind))
     else:
-        book = AddressBook(Path("addresses.json"))
+        book = AddressBook(BOOK, estate)
         end = Entry((corridor, flow), lambda: book.find(f"tunnel/{flow}/{estate.flows[flow].destination}"))
         server = await end.listen(*split_address(settings.listen))
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 class Secret:
     """Bytes that show only their size; wiped on request (best effort in Python: copies made by
-    libraries cannot be reached, see docs/security).
+    libraries cannot be reached, see docs/inside/security.md).
 
     Equality is constant-time and only with another Secret; `reveal` gives a read-only view.
     """

@@ -1,4 +1,4 @@
-"""An encryptor as the roll-over sees it (contract: docs/run/encryptors.md)."""
+"""An encryptor as the roll-over sees it (docs/inside/roll-over.md)."""
 
 from __future__ import annotations
 

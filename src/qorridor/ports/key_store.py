@@ -81,7 +81,7 @@ class KeyCounts:
 
 
 class KeyStore(Protocol):
-    """Where keys lie between distillation and delivery (contract: docs/run/key-agreement.md)."""
+    """Where keys lie between distillation and delivery (docs/inside/keys.md)."""
 
     async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
         """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""

@@ -1,4 +1,4 @@
-"""The Assessment and the Plan: versioned JSON documents that carry the digests of what they rest on."""
+"""The Assessment, the Plan and the Diagnosis: versioned JSON documents that carry the digests of what they rest on."""
 
 from __future__ import annotations
 
@@ -127,7 +127,31 @@ class Plan(Head):
     limits: list[str]
 
 
-KINDS: dict[str, type[Head]] = {"assessment": Assessment, "plan": Plan}
+class LinkDiagnosis(Record):
+    """Why one link aborts: causes that the samples leave open, most likely first; advice, never a release."""
+
+    link: str
+    causes: list[Literal["interception", "fibre damage", "calibration drift", "unknown"]]
+    evidence: list[str]
+    separated_by: str
+    severity: Literal["P1", "P2", "P3", "P4"]
+    aborted_blocks: int
+    simulated: bool
+
+
+class Diagnosis(Head):
+    """Links of a run that abort their blocks; `at` is RFC 3339 UTC, `silent` the sites that did not answer."""
+
+    schema_: Literal["qorridor/diagnosis/1"] = Field(default="qorridor/diagnosis/1", alias="schema")
+    at: str
+    links_seen: list[str]
+    findings: list[LinkDiagnosis]
+    silent: list[str]
+    limits: list[str]
+
+
+KINDS: dict[str, type[Head]] = {"assessment": Assessment, "plan": Plan, "diagnosis": Diagnosis}
+_MADE_BY = {"assessment": "qorridor assess", "diagnosis": "qorridor watch --once --diagnosis FILE"}
 Document = TypeVar("Document", bound=Head)
 
 
@@ -146,10 +170,10 @@ def read(kind: type[Document], text: str, where: str) -> Document:
         word = kind.__name__.lower()
         raise EstateError(
             "Q-ESTATE-031", f"this is no {word} document of this version: {place} does not fit",
-            f"make it again with `qorridor {'assess' if kind is Assessment else word}`", where,
+            f"make it again with `{_MADE_BY.get(word, f'qorridor {word}')}`", where,
         ) from None  # fmt: skip
 
 
 def schema_of(name: str) -> dict[str, Any]:
-    """JSON Schema of `assessment` or `plan`."""
+    """JSON Schema of `assessment`, `plan` or `diagnosis`."""
     return KINDS[name].model_json_schema(by_alias=True)

@@ -5,7 +5,6 @@ Source: contract of key agreement, sections 3 and 5; a block's first atom is int
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 
@@ -67,8 +66,3 @@ def _prefixed(data: bytes) -> bytes:
 def association_bytes(association: Association) -> bytes:
     """Canonical bytes of an association."""
     return canonical_json(association.as_json())
-
-
-def association_hash(association: Association) -> str:
-    """SHA-256 of an association, hexadecimal: what a tombstone keeps."""
-    return hashlib.sha256(association_bytes(association)).hexdigest()

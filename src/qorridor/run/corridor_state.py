@@ -71,8 +71,9 @@ class Limits:
 
     @property
     def target(self) -> int:
-        """Keys that a link keeps in stock for this corridor: floor, reserve and a margin to return."""
-        return self.floor + self.reserve + 8 * self.keys_per_roll
+        """Keys that a link keeps in stock for this corridor: floor and reserve, at least what the guard
+        of a return asks for, and two rolls while the next block is made."""
+        return self.floor + max(self.reserve, 8 * self.keys_per_roll) + 2 * self.keys_per_roll
 
 
 FLOOR_ROLLS = 4

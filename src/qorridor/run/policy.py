@@ -83,7 +83,7 @@ def check_policy(
         raise PolicyRefusal(
             "Q-POLICY-020", "the signed policy cannot be read", "sign it again: qorridor policy sign"
         ) from error
-    if len(valid) < needed:
+    if len({approvers[name] for name in valid}) < needed:  # one key under two names is one approval
         raise PolicyRefusal(
             "Q-POLICY-020", f"the policy in the estate has {len(valid)} of {needed} approvals that it needs",
             "have it signed by two approvers: qorridor policy sign",

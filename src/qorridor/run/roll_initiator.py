@@ -146,6 +146,9 @@ class RollInitiator:
 
     async def _install(self, epoch: int, outputs: Outputs) -> None:
         answer = await self._control(frame("COMMIT", outputs.mac, epoch=epoch))
+        if answer.kind == "ABORT":  # it lost the epoch (a restored store): neither end switches to it
+            await self._abort(epoch, "restart", tell=False)
+            raise RollAborted(epoch, "restart", "the responder does not know the epoch any more")
         if answer.kind != "INSTALLED":
             raise OutsideError("Q-KEY-051", f"the responder answered COMMIT with {answer.kind}",
                                "COMMIT is sent again by itself", self._terms.corridor)  # fmt: skip

@@ -43,7 +43,6 @@ class RollResponder:
         self._mode = mode
         self._entropy = entropy
         self._answered: tuple[Frame, Frame] | None = None
-        self._expected: tuple[int, bytes] | None = None
 
     async def answer(self, message: Frame, group: str) -> Frame:
         """The answer to one message; `group` is the TLS group as this end reads it. Raises ValueError
@@ -116,9 +115,9 @@ class RollResponder:
         confirm = frame("CONFIRM", epoch=epoch, nonce=nonce, ct=ciphertext, dh=public)
         half = Half(message, confirm, fields["nonce"], nonce, fields["ek"], ciphertext, group)
         derived = derive_epoch(self._terms, epoch, mode, shared, keys, half)
-        self._expected = (epoch, derived.mac("i"))
+        expected = derived.mac("i")
         outputs = Outputs.of(derived, self._terms.tunnel, "r")
-        stored = Outputs(outputs.key, self._expected[1], outputs.commitment)
+        stored = Outputs(outputs.key, expected, outputs.commitment)
         await self._store.write([RollRow(self._terms.corridor, epoch, "r", "derived", stored.pack())])
         return Frame("CONFIRM", confirm.body, outputs.mac)
 

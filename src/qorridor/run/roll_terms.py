@@ -16,10 +16,6 @@ from qorridor.records.keys import DeliveredKey
 from qorridor.run.roll_frames import Frame, transcript
 
 USAGE = "tls-psk"
-ABORT_CAUSES = (
-    "peer-timeout", "kme-empty", "kme-error", "key-unknown", "mac-mismatch", "policy-mismatch", "mode-refused",
-    "suite-unknown", "stale-epoch", "driver-refused", "probe-failed", "roll-conflict", "operator", "restart",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

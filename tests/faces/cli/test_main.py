@@ -156,6 +156,11 @@ def test_every_code_raised_in_the_source_has_a_page_with_cause_and_remedy():
     assert not wrong, wrong
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs/errors").glob("*.md")), ids=lambda path: path.stem)
+def test_every_page_of_a_code_has_its_name_cause_and_remedy(path):
+    assert page_is_whole(path.stem)
+
+
 def page_is_whole(name):
     path = ROOT / f"docs/errors/{name}.md"
     if not path.is_file():

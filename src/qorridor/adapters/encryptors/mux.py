@@ -40,14 +40,17 @@ class StreamEnd:
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Carry bytes both ways until both directions have ended or the stream is reset."""
+        finished = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._outbound(reader))
                 group.create_task(self._inbound(writer))
+            finished = True
         except* (ConnectionError, OSError):
             self.reset(tell=True)
         finally:
-            writer.close()
+            # What a slow application has not taken of a broken stream is of no use: do not wait for it.
+            (writer.close if finished else writer.transport.abort)()
             with contextlib.suppress(ConnectionError, OSError):
                 await writer.wait_closed()
 
@@ -193,8 +196,8 @@ class Mux:
         await self._sending.acquire()
         try:
             known = [MuxFrame(Type.RESUME, number, end.received) for number, end in self._streams.items()]
-            for frame in [*known, MuxFrame(Type.READY, 0, 0)]:
-                await trunk.write(mux_frames.pack(frame))
+            # One write: it fits the buffers of a connection, so neither end waits for the other to read.
+            await trunk.write(b"".join(map(mux_frames.pack, [*known, MuxFrame(Type.READY, 0, 0)])))
             resumed = await self._read_resume(trunk)
         except BaseException:
             self._sending.release()

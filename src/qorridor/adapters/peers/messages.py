@@ -16,11 +16,6 @@ MOST_KEYS = 128
 MOST_NODES = 16
 
 
-def association_json(association: Association) -> Json:
-    """An association as JSON."""
-    return association.as_json()
-
-
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 

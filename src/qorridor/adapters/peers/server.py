@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 
 from qorridor.adapters.peers import messages
@@ -76,8 +75,6 @@ class PeerServer:
                 )
             )
             return _refusal(503 if error.code.startswith("Q-KME") else 409, error.code, error.cause)
-        except asyncio.CancelledError:
-            raise
 
     async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, group: str) -> bytes:
         match what:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
+from cryptography.utils import CryptographyDeprecationWarning
 
 from qorridor.adapters.scanners.facts import certificate_facts, key_facts
 from qorridor.records.observations import Coverage, Facts, Observation, Why
@@ -56,8 +58,10 @@ def scan_file(path: Path) -> Iterator[Seen]:
         yield Coverage(NAME, locator, "skipped", why)
         return
     try:
-        found = list(_observations(data, locator, readable=bool(status.st_mode & stat.S_IROTH)))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        with warnings.catch_warnings():  # what a certificate does wrong is no warning to the person who scans
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            found = list(_observations(data, locator, readable=bool(status.st_mode & stat.S_IROTH)))
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         yield Coverage(NAME, locator, "failed", "parse-error")
         return
     yield from found

@@ -133,15 +133,16 @@ class Journal:
             )  # fmt: skip
 
     def append(self, leaves: Sequence[bytes]) -> None:
-        """Add leaves durably, bundle by bundle."""
-        for leaf in leaves:
-            self._frontier.append(leaf_hash(leaf))
-            self._tail.append(leaf)
-            if len(self._tail) == BUNDLE:
-                self.files.write(self._frontier.size // BUNDLE - 1, self._tail)
-                self._tail = []
-        if self._tail:
-            self.files.write(self._frontier.size // BUNDLE, self._tail)
+        """Add leaves durably, bundle by bundle; what could not be written is not counted."""
+        left = list(leaves)
+        while left:
+            room = BUNDLE - len(self._tail)
+            taken, left = left[:room], left[room:]
+            tail = [*self._tail, *taken]
+            self.files.write(self._frontier.size // BUNDLE, tail)
+            for leaf in taken:
+                self._frontier.append(leaf_hash(leaf))
+            self._tail = [] if len(tail) == BUNDLE else tail
 
     def checkpoint(self) -> str | None:
         """Sign the present size and root and store the note; None when nothing has been added since."""

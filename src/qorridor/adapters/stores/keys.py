@@ -178,6 +178,14 @@ class Keys:
                 self._blocks.erase(block_id, first, count)
         return [row[0] for row in rows]
 
+    def oldest_open(self) -> float | None:
+        """When the oldest key was made that is reserved or bound, in seconds since the epoch."""
+        born: float | None = self._db.execute(
+            "SELECT min(expires - CASE role WHEN 'target' THEN ? ELSE ? END) FROM key"
+            " WHERE state IN ('reserved', 'bound')", (KEY_LIFETIME + TARGET_MARGIN, KEY_LIFETIME),
+        ).fetchone()[0]  # fmt: skip
+        return born
+
 
 def _foreign(key_id: str) -> PolicyRefusal:
     return PolicyRefusal(

@@ -15,6 +15,7 @@ from qorridor.adapters.stores.blocks import Blocks
 from qorridor.adapters.stores.keys import Keys
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
+from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
@@ -46,9 +47,13 @@ class SqliteStore:
         if self.was_restored:
             self._void_everything()
 
-    async def close(self) -> None:
-        """Checkpoint, so that no erased key stays in the write-ahead log, and close."""
+    async def checkpoint(self) -> None:
+        """Empty the write-ahead log: erased keys stay in it otherwise, secure_delete or not."""
         await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def close(self) -> None:
+        """Checkpoint and close."""
+        await self.checkpoint()
         self._writer.shutdown()
         self._db.close()
         self._lock.close()
@@ -65,7 +70,8 @@ class SqliteStore:
                 self._record(also)
                 self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk has rolled back by itself
+                    self._db.execute("ROLLBACK")
                 raise
         except sqlite3.OperationalError as error:
             raise OutsideError(
@@ -160,15 +166,6 @@ class SqliteStore:
     async def stock(self, link: str) -> LinkStock:
         """What lies in store for one link."""
         return await self._run(lambda: self._blocks.stock(link))
-
-    async def next_sequence(self, link: str) -> int:
-        """One more than the newest block's sequence number of a link."""
-
-        def work() -> int:
-            row = self._db.execute("SELECT max(sequence) FROM block WHERE link = ?", (link,)).fetchone()
-            return 0 if row[0] is None else int(row[0]) + 1
-
-        return await self._run(work)
 
     # -- agreement ----------------------------------------------------------------------------
 
@@ -353,5 +350,22 @@ class SqliteStore:
             for cause, atoms in voided:
                 result[cause] = result.get(cause, 0) + atoms * ATOM_BITS
             return result
+
+        return await self._run(work)
+
+    async def ages(self) -> dict[str, Json]:
+        """Seconds: `blocks` gives the oldest and newest stored block of each link, `open` the oldest key
+        that is reserved or bound (None without one)."""
+
+        def work() -> dict[str, Json]:
+            now = self._clock.now()
+            blocks: dict[str, Json] = {
+                link: [round(now - oldest, 1), round(now - newest, 1)]
+                for link, oldest, newest in self._db.execute(
+                    "SELECT link, min(born), max(born) FROM block GROUP BY link"
+                )
+            }
+            oldest = self._keys.oldest_open()
+            return {"blocks": blocks, "open": None if oldest is None else round(now - oldest, 1)}
 
         return await self._run(work)

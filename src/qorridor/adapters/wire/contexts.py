@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from qorridor.adapters.wire import openssl
@@ -132,9 +131,23 @@ def psk_client(identity: str, key: Callable[[], memoryview]) -> Context:
                    psk_identities={0: identity})  # fmt: skip
 
 
+VERIFY_ERRORS = {
+    9: "a certificate is not valid yet: compare the clocks of both machines",
+    10: "a certificate has expired: enrol again, and compare the clocks of both machines",
+    20: "a certificate comes from an authority that is not trusted here",
+    23: "a certificate was revoked",
+    26: "a certificate is not meant for this use",
+}
+"""X509_V_ERR_* of OpenSSL in words, where they help more than its own."""
+
+
 def _accept_openssl_verdict(
-    _connection: SSL.Connection, _certificate: crypto.X509, _error: int, _depth: int, verdict: int
+    connection: SSL.Connection, _certificate: crypto.X509, error: int, _depth: int, verdict: int
 ) -> bool:
+    if not verdict:
+        connection.set_app_data(
+            VERIFY_ERRORS.get(error, f"a certificate does not verify (X509 error {error})")
+        )
     return bool(verdict)
 
 
@@ -146,8 +159,3 @@ def normalised_group(name: str) -> str:
     """One spelling per group: OpenSSL reports `x25519` and `secp256r1` for `X25519` and `P-256`."""
     lowered = name.lower()
     return {"p-256": "secp256r1", "p-384": "secp384r1"}.get(lowered, lowered)
-
-
-def pem_of(chain: Sequence[bytes]) -> bytes:
-    """A chain of DER certificates as PEM."""
-    return b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in chain)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from qorridor.base import cbor
 from qorridor.base.errors import OutsideError
 
 LIMIT = 64 * 1024 * 1024
+_LONGEST = 100
 
 
 class Reader(Protocol):
@@ -79,14 +81,28 @@ class Channel:
             await self._writer.wait_closed()
 
 
+@contextlib.contextmanager
+def _short(path: Path) -> Iterator[Path]:
+    """The same socket below a path that fits into a socket address (108 bytes at most)."""
+    if len(str(path)) <= _LONGEST:
+        yield path
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{folder}") / path.name
+    finally:
+        os.close(folder)
+
+
 async def dial_unix(path: Path) -> Channel:
     """Connect to a local socket; raises OutsideError Q-KME-042 when nobody listens."""
     try:
-        return Channel(*await asyncio.open_unix_connection(path))
+        with _short(path) as near:
+            return Channel(*await asyncio.open_unix_connection(near))
     except OSError as error:
         raise OutsideError(
             "Q-KME-042",
-            f"nobody listens: {error.strerror}",
+            f"nobody listens: {error.strerror or error}",
             "start the process that serves this socket",
             str(path),
         ) from error
@@ -105,6 +121,7 @@ async def serve_unix(path: Path, handler: Callable[[Channel], Awaitable[None]]) 
         finally:
             await channel.close()
 
-    server = await asyncio.start_unix_server(run, path)
+    with _short(path) as near:
+        server = await asyncio.start_unix_server(run, near)
     path.chmod(0o600)
     return server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
@@ -11,13 +10,25 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from qorridor.adapters.wire.certificates import key_pem
 from qorridor.adapters.wire.files import write_atomically
+from qorridor.base.errors import OutsideError
 
 
 def load_or_make_key(file: Path) -> mldsa.MLDSA65PrivateKey:
-    """The signing key of `file`, made on first use (mode 0600)."""
+    """The signing key of `file`, made on first use (mode 0600); raises OutsideError Q-KME-058 for another file."""
     if not file.is_file():
         write_atomically(file, key_pem(mldsa.MLDSA65PrivateKey.generate()))
-    return cast("mldsa.MLDSA65PrivateKey", serialization.load_pem_private_key(file.read_bytes(), None))
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _no_key(file) from error
+    if not isinstance(key, mldsa.MLDSA65PrivateKey):
+        raise _no_key(file)
+    return key
+
+
+def _no_key(file: Path) -> OutsideError:
+    return OutsideError("Q-KME-058", "the file holds no ML-DSA-65 signing key",
+                        "name another file: a missing one is made on first use", str(file))  # fmt: skip
 
 
 def public_bytes(key: mldsa.MLDSA65PrivateKey) -> bytes:

@@ -194,7 +194,7 @@ class _Pump(asyncio.Protocol):
         except SSL.ZeroReturnError:
             self.reader.feed_eof()
         except (SSL.Error, OutsideError, ValueError) as error:
-            self._end(_explained(error))
+            self._end(_explained(error, self.tls.get_app_data()))
             self._flush()
             if self._transport is not None:
                 self._transport.close()
@@ -259,7 +259,9 @@ class _Pump(asyncio.Protocol):
             self.reader.set_exception(error)
 
 
-def _explained(error: Exception) -> ConnectionError:
+def _explained(error: Exception, verdict: object = None) -> ConnectionError:
+    if isinstance(verdict, str):
+        return ConnectionAbortedError(verdict)
     reasons = [part[-1] for part in error.args[0]] if error.args and isinstance(error.args[0], list) else []
     text = ", ".join(map(str, reasons)) or str(error) or "the peer ended the handshake"
     return ConnectionAbortedError(text)

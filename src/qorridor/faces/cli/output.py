@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -120,6 +121,7 @@ def _last_own_line(error: BaseException) -> str:
     return where
 
 
-def is_terminal() -> bool:
-    """Standard error is a terminal that a person watches."""
-    return sys.stderr.isatty()
+def shown(path: Path) -> str:
+    """A path as a person would type it: relative to the current folder of the call where it lies below."""
+    start = Path(os.environ.get("PWD", "."))
+    return str(path.relative_to(start)) if path.is_relative_to(start) else str(path)

@@ -55,3 +55,39 @@ def verify(session: Session, folder: Path | None, sites: tuple[str, ...]) -> int
         )
     output.emit(session, {"run": str(run), "journals": rows}, "\n".join(lines))
     return 0 if all(row["intact"] for row in rows) else 1
+
+
+@command.command(
+    "blocks", help="Recompute every block's key length from its record alone; exit 1 when one differs."
+)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the run (default: the one below ./run).",
+)
+@click.pass_obj
+def blocks(session: Session, folder: Path | None) -> int:
+    """An auditor's question: does the proof allow the key that was used?"""
+    from qorridor.app.prove import recompute_blocks, sites_of  # noqa: PLC0415 - keeps help cheap
+    from qorridor.app.run_folder import find_run  # noqa: PLC0415
+
+    run = find_run(folder)
+    verdicts = [verdict for site in sites_of(run) for verdict in recompute_blocks(run, site)]
+    rows = [
+        [verdict.site, verdict.link, verdict.block_id[:12], f"{verdict.length} bits", verdict.proof,
+         "simulated" if verdict.simulated else "", verdict.fault or "as stated"]
+        for verdict in verdicts
+    ]  # fmt: skip
+    heads = ("node", "link", "block", "key", "proof", "", "verdict")
+    document = [
+        {
+            name: getattr(verdict, name)
+            for name in ("site", "link", "block_id", "length", "proof", "simulated", "fault")
+        }
+        for verdict in verdicts
+    ]
+    output.emit(
+        session, {"run": str(run), "blocks": document}, output.table(rows, heads) or "no block in any journal"
+    )
+    return 1 if any(verdict.fault for verdict in verdicts) else 0

@@ -9,7 +9,9 @@ from qorridor.faces.cli.session import Session
 
 
 @click.command(help="Print the JSON Schema of the estate file or of a document.")
-@click.argument("document", type=click.Choice(["estate", "assessment", "plan"]), default="estate")
+@click.argument(
+    "document", type=click.Choice(["estate", "assessment", "plan", "diagnosis"]), default="estate"
+)
 @click.pass_obj
 def command(session: Session, document: str) -> None:
     """Print one schema."""

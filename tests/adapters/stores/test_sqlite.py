@@ -1,0 +1,243 @@
+"""The key store on a real file: damage, a full disk, a restored copy, a second process, and what stays of a key."""
+
+import asyncio
+import os
+import shutil
+
+import pytest
+
+from qorridor.adapters.stores.sealing import root_sealer
+from qorridor.adapters.stores.sqlite import SqliteStore
+from qorridor.adapters.wire.system import SystemClock
+from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
+from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Allotment, Association
+from qorridor.records.events import Event
+from qorridor.records.keys import KeyBlock
+
+PAIR = Association("a", ("b",), 256, ("london", "hayes"))
+
+
+class OffClock(SystemClock):
+    offset = 0.0
+
+    def now(self):
+        return super().now() + self.offset
+
+
+def opened(folder, clock=None):
+    return SqliteStore(folder / "state", root_sealer(folder / "root.key"), clock or SystemClock(), "london")
+
+
+def block(sequence=0, atoms=20, seed=None):
+    key = seed or os.urandom(atoms * 32)
+    return KeyBlock("lh", bytes([sequence]) * 16, sequence, Secret(key), simulated=True, epsilon="1e-12")
+
+
+def play(folder, body, clock=None):
+    async def outer():
+        store = opened(folder, clock)
+        try:
+            return await body(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(outer())
+
+
+async def one_key(store, txid="t"):
+    await store.ingest(block(), owned=True, keep=20)
+    (allotment,) = await store.reserve("lh", PAIR, 1, txid)
+    await store.ready(txid)
+    return allotment
+
+
+def test_a_key_is_released_once_and_the_bits_balance(tmp_path):
+    async def body(store):
+        allotment = await one_key(store)
+        (key,) = await store.deliver([allotment.key_id], "a", as_initiator=True)
+        with pytest.raises(KeySupplyError) as gone:
+            await store.deliver([allotment.key_id], "a", as_initiator=True)
+        return key, gone.value, await store.count()
+
+    key, gone, counts = play(tmp_path, body)
+    assert len(key.key) == 32
+    assert gone.code == "Q-KEY-024"
+    assert counts.ingested == 20 * 256
+    assert counts.ingested == (
+        counts.available + counts.reserved + counts.bound + counts.delivered + counts.void
+    )
+    assert counts.delivered == 256
+
+
+def test_a_foreign_sae_gets_nothing_and_takes_nothing_away(tmp_path):
+    async def body(store):
+        allotment = await one_key(store)
+        with pytest.raises(PolicyRefusal):
+            await store.deliver([allotment.key_id], "c", as_initiator=True)
+        return await store.deliver([allotment.key_id], "a", as_initiator=True)
+
+    assert len(play(tmp_path, body)) == 1
+
+
+def test_of_a_delivered_key_nothing_stays_that_the_root_key_could_open(tmp_path):
+    seed = os.urandom(20 * 32)
+
+    async def body(store):
+        await store.ingest(block(seed=seed), owned=True, keep=20)
+        (allotment,) = await store.reserve("lh", PAIR, 1, "t")
+        await store.ready("t")
+        (key,) = await store.deliver([allotment.key_id], "a", as_initiator=True)
+        again = store._blocks.read(allotment.block_id, allotment.first, 1)
+        other = store._blocks.read(allotment.block_id, allotment.first + 1, 1)
+        return bytes(key.key.reveal()), bytes(again), bytes(other)
+
+    key, again, other = play(tmp_path, body)
+    assert key in seed
+    assert other in seed
+    assert again == bytes(32)
+    assert all(key not in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
+def test_more_keys_than_there_are_leave_the_stock_as_it_was(tmp_path):
+    async def body(store):
+        await store.ingest(block(atoms=5), owned=True, keep=5)
+        before = await store.count()
+        with pytest.raises(KeySupplyError) as short:
+            await store.reserve("lh", PAIR, 5, "t")
+        return short.value, before, await store.count()
+
+    short, before, after = play(tmp_path, body)
+    assert short.code == "Q-KEY-020"
+    assert before == after
+
+
+def test_the_other_end_binds_only_what_agrees(tmp_path):
+    seed = os.urandom(20 * 32)
+
+    async def owner(store):
+        await store.ingest(block(seed=seed), owned=True, keep=20)
+        return (await store.reserve("lh", PAIR, 1, "t"))[0]
+
+    allotment = play(tmp_path / "a", owner)
+
+    async def peer(store):
+        await store.ingest(block(seed=seed), owned=False, keep=20)
+        wrong = Allotment(allotment.key_id, allotment.block_id, 7, 1, 256, allotment.digest)
+        with pytest.raises(KeySupplyError):
+            await store.bind("lh", PAIR, [wrong], "x")
+        await store.bind("lh", PAIR, [allotment], "t")
+        await store.bind("lh", PAIR, [allotment], "t")  # repeated: the same answer, nothing changed
+        with pytest.raises(KeySupplyError):
+            await store.bind("lh", PAIR, [allotment], "another")
+        return await store.count()
+
+    assert play(tmp_path / "b", peer).bound == 256
+
+
+def test_a_key_whose_time_is_over_is_void_at_its_end(tmp_path):
+    clock = OffClock()
+
+    async def body(store):
+        allotment = await one_key(store)
+        clock.offset = 121.0
+        voided = await store.expire(clock.now(), [Event("key.expired", "london")])
+        with pytest.raises(KeySupplyError):
+            await store.deliver([allotment.key_id], "a", as_initiator=True)
+        return allotment.key_id, voided, await store.count()
+
+    key_id, voided, counts = play(tmp_path, body, clock)
+    assert voided == [key_id]
+    assert (counts.reserved, counts.bound) == (0, 0)
+
+
+def test_a_restored_copy_gives_out_nothing(tmp_path):
+    async def fill(store):
+        return await one_key(store), store.incarnation
+
+    allotment, incarnation = play(tmp_path, fill)
+    shutil.copytree(tmp_path / "state", tmp_path / "backup")
+    play(tmp_path, lambda store: store.deliver([allotment.key_id], "a", as_initiator=True))
+    shutil.rmtree(tmp_path / "state")
+    shutil.copytree(tmp_path / "backup", tmp_path / "state")
+    (tmp_path / "state" / "incarnation").unlink()  # a backup holds the database, not what lies beside it
+
+    async def use(store):
+        with pytest.raises(KeySupplyError):
+            await store.deliver([allotment.key_id], "a", as_initiator=True)
+        return store.was_restored, store.incarnation, await store.stock("lh")
+
+    restored, fresh, stock = play(tmp_path, use)
+    assert restored
+    assert fresh != incarnation
+    assert stock.available == 0
+
+
+def test_a_second_process_does_not_get_the_store(tmp_path):
+    async def body(store):
+        with pytest.raises(OutsideError) as refused:
+            opened(tmp_path)
+        return refused.value.code
+
+    assert play(tmp_path, body) == "Q-KEY-042"
+
+
+@pytest.mark.parametrize("damage", [b"this is no database" * 300, b""])
+def test_a_damaged_store_is_named_and_nothing_else_happens(tmp_path, damage):
+    play(tmp_path, one_key)
+    file = tmp_path / "state" / "keys.db"
+    for side in ("keys.db-wal", "keys.db-shm"):
+        (tmp_path / "state" / side).unlink(missing_ok=True)
+    file.write_bytes(damage)
+    if not damage:
+        assert play(tmp_path, lambda store: store.stock("lh")).available == 0
+        return
+    with pytest.raises(OutsideError) as refused:
+        opened(tmp_path)
+    assert refused.value.code == "Q-KEY-043"
+    assert file.read_bytes() == damage
+
+
+def test_a_full_disk_changes_nothing_and_the_store_goes_on_afterwards(tmp_path):
+    async def body(store):
+        await one_key(store)
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count = {pages}")
+        before = await store.count()
+        with pytest.raises(QorridorError) as full:
+            for sequence in range(1, 20):
+                await store.ingest(block(sequence, atoms=2000), owned=True, keep=2000)
+        seen = await store.count()
+        store._db.execute("PRAGMA max_page_count = 1000000")
+        await store.ingest(block(30), owned=True, keep=20)
+        return full.value, before, seen
+
+    full, before, seen = play(tmp_path, body)
+    assert full.code == "Q-KEY-044"
+    assert "full" in full.cause
+    assert seen == before
+
+
+def test_the_wrong_root_key_opens_nothing(tmp_path):
+    allotment = play(tmp_path, one_key)
+    (tmp_path / "root.key").write_bytes(os.urandom(32))
+
+    async def body(store):
+        with pytest.raises(OutsideError) as refused:
+            await store.deliver([allotment.key_id], "a", as_initiator=True)
+        return refused.value.code
+
+    assert play(tmp_path, body) == "Q-KEY-040"
+
+
+def test_events_are_numbered_without_gaps_with_what_they_tell_of(tmp_path):
+    async def body(store):
+        await store.write([Event("self.start", "london"), Event("self.note", "london")])
+        with pytest.raises(KeySupplyError):
+            await store.ready("nothing", [Event("never", "london")])
+        await store.write([Event("self.stop", "london")])
+        return await store.events_after(0)
+
+    events = play(tmp_path, body)
+    assert [number for number, _ in events] == [1, 2, 3]
+    assert all(b"never" not in leaf for _, leaf in events)

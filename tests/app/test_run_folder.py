@@ -1,0 +1,86 @@
+import os
+
+import pytest
+
+from qorridor.app import examples
+from qorridor.app.run_folder import AddressBook, announce, claim, find_run, merge_book, own_port, read_ready
+from qorridor.base.errors import OutsideError
+from qorridor.estate.read import parse
+
+ESTATE = parse(examples.text("meridian"), "estate.toml")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("kme/london", ("node.london.meridian.example", 8443)),
+        ("peer/hayes", ("node.hayes.meridian.example", 8445)),
+        ("link/hayes-slough/slough", ("node.slough.meridian.example", 8451)),
+        ("tunnel/core-replication/slough", ("node.slough.meridian.example", 8500)),
+    ],
+)
+def test_without_a_book_the_estate_says_where_a_part_listens(tmp_path, name, address):
+    assert AddressBook(tmp_path / "addresses.json", ESTATE).find(name) == address
+    assert own_port(ESTATE, tmp_path, name, "0.0.0.0") == address[1]
+
+
+def test_a_site_without_an_address_is_named(tmp_path):
+    with pytest.raises(OutsideError) as unknown:
+        AddressBook(tmp_path / "addresses.json", ESTATE).find("kme/paris")
+    assert unknown.value.code == "Q-KME-049"
+
+
+def test_a_folder_that_no_run_made_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(OutsideError) as refused:
+        claim(tmp_path)
+    assert refused.value.code == "Q-KME-062"
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_second_run_does_not_get_the_folder_of_a_living_one(tmp_path):
+    lock = claim(tmp_path / "run")
+    (tmp_path / "run" / "addresses.json").write_text("{}")
+    with pytest.raises(OutsideError):
+        claim(tmp_path / "run")
+    assert (tmp_path / "run" / "addresses.json").is_file()
+    lock.close()
+
+
+def test_the_folder_of_an_ended_run_is_emptied_for_the_next(tmp_path):
+    claim(tmp_path / "run").close()
+    (tmp_path / "run" / "node-london").mkdir()
+    (tmp_path / "run" / "estate.toml").write_text("")
+    claim(tmp_path / "run").close()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["qorridor-run"]
+
+
+def test_an_address_is_unknown_until_its_process_has_announced_it(tmp_path):
+    book = AddressBook(tmp_path / "addresses.json")
+    with pytest.raises(OutsideError) as unknown:
+        book.find("kme/london")
+    assert unknown.value.code == "Q-KME-049"
+    merge_book(tmp_path / "addresses.json", {"kme/london": "127.0.0.1:4711"})
+    merge_book(tmp_path / "addresses.json", {"kme/hayes": "127.0.0.1:4712"})
+    assert book.find("kme/london") == ("127.0.0.1", 4711)
+
+
+def test_a_process_is_ready_when_its_own_announcement_is_there(tmp_path):
+    announce(tmp_path, {"kme/london": "127.0.0.1:4711"})
+    assert read_ready(tmp_path, os.getpid()) == {"kme/london": "127.0.0.1:4711"}
+    assert read_ready(tmp_path, os.getpid() + 1) is None
+    assert own_port(ESTATE, tmp_path, "kme/london", "127.0.0.1") == 4711
+    assert own_port(ESTATE, tmp_path, "kme/hayes", "127.0.0.1") == 0
+
+
+def test_the_only_run_below_the_current_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutsideError) as none:
+        find_run(None)
+    assert none.value.code == "Q-KME-053"
+    for name in ("a", "b"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+        (tmp_path / "run" / name / "addresses.json").write_text("{}")
+    with pytest.raises(OutsideError):
+        find_run(None)
+    assert find_run(tmp_path / "run" / "a").name == "a"
