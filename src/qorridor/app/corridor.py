@@ -108,8 +108,11 @@ class CorridorEnd:
         try:
             return read_frame(await self._control_bytes(message.encode()))
         except ValueError as error:
-            raise OutsideError("Q-KME-044", f"the other end's answer is malformed: {error}",
-                               "both ends must run the same version", self._other) from error  # fmt: skip
+            raise self._malformed(error) from error
+
+    def _malformed(self, error: ValueError) -> OutsideError:
+        return OutsideError("Q-KME-044", f"the other end's answer is malformed: {error}",
+                            "both ends must run the same version", self._other)  # fmt: skip
 
     async def _collect(self, key_ids: list[str], rows: list[Row]) -> Sequence[DeliveredKey]:
         initiator, responder = self.terms.saes
@@ -131,6 +134,8 @@ class CorridorEnd:
                 await self._tick()
             except QorridorError as error:
                 await self._note_trouble(error)
+            except ValueError as error:
+                await self._note_trouble(self._malformed(error))
             await asyncio.sleep(TICK_SECONDS)
 
     async def _restore(self) -> None:

@@ -13,6 +13,11 @@ from qorridor.base import cbor
 
 TYPES = ("STATUS", "PREPARE", "CONFIRM", "COMMIT", "INSTALLED", "DONE", "ACK", "ABORT", "STATE")
 LIMIT = 64 * 1024
+_KINDS: dict[str, type] = {
+    "epoch": int, "journal": int, "state_seq": int, "suites": list, "key_ids": list, "path": list, "tunnel": list,
+    "suite": str, "mode": str, "policy_id": str, "cause": str, "policy_digest": bytes, "nonce": bytes,
+    "ek": bytes, "dh": bytes, "ct": bytes, "record": bytes, "public": bytes,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,23 @@ class Frame:
         return cbor.encode([self.kind, self.body, self.mac])
 
     def fields(self, *names: str) -> list[Any]:
-        """The named fields of the body, exactly these; raises ValueError otherwise."""
+        """The named fields of the body, exactly these and each of its type; raises ValueError otherwise."""
         value = cbor.decode(self.body)
         if not isinstance(value, dict) or set(value) != set(names):
             raise ValueError(f"{self.kind} does not hold the fields {', '.join(names)}")
+        for name in names:
+            _check(name, value[name])
         return [value[name] for name in names]
+
+
+def _check(name: str, value: cbor.Value) -> None:
+    """Integers fit a database, key_IDs are byte strings: nothing that is read here fails later."""
+    if type(value) is not _KINDS[name]:
+        raise ValueError(f"{name} is no {_KINDS[name].__name__}")
+    if isinstance(value, int) and not 0 <= value < 1 << 53:
+        raise ValueError(f"{name} is out of range")
+    if name == "key_ids" and not all(isinstance(item, bytes) for item in value):  # type: ignore[union-attr]
+        raise ValueError("key_ids are byte strings")
 
 
 def frame(kind: str, mac: bytes = b"", **fields: cbor.Value) -> Frame:

@@ -104,6 +104,9 @@ class RollInitiator:
             cause = _cause_of(error)
             await self._abort(epoch, cause)
             raise RollAborted(epoch, cause, error.cause) from error
+        except ValueError as error:
+            await self._abort(epoch, "roll-conflict")
+            raise RollAborted(epoch, "roll-conflict", str(error)) from error
         await self._store.write([
             RollRow(self._terms.corridor, epoch, "i", "committed", outputs.pack()),
             _event("roll.committed", self._terms, epoch, {"mode": str(mode), "audit_commit": outputs.commitment.hex()}),

@@ -144,7 +144,10 @@ class RollResponder:
         if used.epoch != epoch:
             await self._encryptor.rollback(epoch, "probe-failed")
             return await self._abort(epoch, "probe-failed")
-        row = next(row for row in await self._store.rolls(self._terms.corridor) if row.epoch == epoch)
+        rows = await self._store.rolls(self._terms.corridor)
+        row = next((row for row in rows if row.epoch == epoch), None)
+        if row is None or row.phase not in {"committed", "done"}:
+            return await self._abort(epoch, "restart")
         if row.phase != "done":
             await self._store.write([
                 RollRow(self._terms.corridor, epoch, "r", "done", row.outputs),

@@ -84,6 +84,15 @@ def read_transition(data: bytes) -> Transition:
     raise ValueError("this is no transition record")
 
 
+_WAYS = {
+    State.FAIL_CLOSED: {State.HYBRID},
+    State.HYBRID: {State.CACHED, State.FAIL_CLOSED},
+    State.CACHED: {State.HYBRID, State.PQC_ONLY, State.FAIL_CLOSED},
+    State.PQC_ONLY: {State.CACHED, State.HYBRID, State.FAIL_CLOSED},
+}
+"""Transitions of the contract's table: whatever an end proposes, QKD is never left but through the reserve."""
+
+
 def follows(record: Transition, last: Transition | None, state: State) -> str:
     """Why `record` cannot come after `last` at an end in `state`; empty when it can."""
     expected = 1 if last is None else last.seq + 1
@@ -93,4 +102,6 @@ def follows(record: Transition, last: Transition | None, state: State) -> str:
         return "chain"
     if record.origin is not state:
         return "origin"
+    if record.to not in _WAYS[state]:
+        return "way"
     return ""
