@@ -62,3 +62,12 @@ def test_any_changed_byte_gives_another_payload_or_none(place, value):
         return
     assert read.encode() == bytes(data)
     assert read != record()
+
+
+@pytest.mark.parametrize(
+    ("origin", "to"),
+    [(State.HYBRID, State.PQC_ONLY), (State.FAIL_CLOSED, State.PQC_ONLY), (State.FAIL_CLOSED, State.CACHED),
+     (State.HYBRID, State.HYBRID)],
+)  # fmt: skip
+def test_a_record_that_skips_a_state_is_not_followed_whoever_signs_it(origin, to):
+    assert follows(record(origin=origin, to=to), None, origin) == "way"
