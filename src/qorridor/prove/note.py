@@ -137,6 +137,8 @@ def open_note(note: str, keys: list[VerificationKey]) -> Checkpoint:
     try:
         origin, size, root = text.split("\n")
         checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
+        if checkpoint.text != text + "\n":
+            raise ValueError("another spelling than the one that was signed")
         lines = [line.split(" ") for line in signatures.splitlines()]
         found = {
             base64.b64decode(blob)[:4]: base64.b64decode(blob)[4:] for dash, _, blob in lines if dash == _DASH

@@ -29,7 +29,7 @@ class Sealer:
         """The plaintext; raises OutsideError Q-KEY-040 when it is not what was sealed at `place`."""
         try:
             return bytearray(self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place.encode()))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # the latter for what is shorter than a nonce
             raise OutsideError(
                 "Q-KEY-040", "a stored key does not decrypt: the store or its root key was changed",
                 "restore the root key that belongs to this store, or begin a new store",
