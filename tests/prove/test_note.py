@@ -1,4 +1,7 @@
 import base64
+import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
@@ -66,3 +69,18 @@ def test_a_note_of_another_log_is_refused(note):
     other = LogSigner(ORIGIN, ed25519.Ed25519PrivateKey.generate(), mldsa.MLDSA44PrivateKey.generate())
     with pytest.raises(EvidenceError):
         open_note(note, keys(other))
+
+
+def test_the_note_of_the_specifications_example_verifies_and_no_changed_text_does():
+    vector = json.loads((Path(__file__).parents[1] / "vectors/signed-note.json").read_text())
+    key, line = read_key(vector["vkey"]), base64.b64decode(vector["signature"], validate=True)
+    assert line[:4] == key.key_id
+    assert key.accepts(SimpleNamespace(text=vector["text"]), line[4:])
+    assert not key.accepts(SimpleNamespace(text=vector["text"].replace("example", "forged")), line[4:])
+
+
+@pytest.mark.parametrize("spelling", ["07", "+7", " 7", "7 ", "٧"])
+def test_a_size_has_one_spelling(signer, note, spelling):
+    with pytest.raises(EvidenceError) as error:
+        open_note(note.replace("\n7\n", f"\n{spelling}\n", 1), keys(signer))
+    assert error.value.code == "Q-PROOF-003"
