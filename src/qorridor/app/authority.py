@@ -14,6 +14,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qorridor.adapters.wire import certificates, contexts, frames, http, tls
 from qorridor.adapters.wire.certificates import Issuer
@@ -23,6 +24,7 @@ from qorridor.app import process
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import announce
 from qorridor.base import cbor
+from qorridor.base.canonical import strict_json
 from qorridor.base.errors import PolicyRefusal
 from qorridor.base.names import Identity
 from qorridor.estate.model import trust_domain
@@ -168,7 +170,7 @@ def _answer(authority: Authority, request: http.Request) -> http.Response:
     if request.method != "POST" or request.path != "/enrol/v1":
         return http.Response(404)
     try:
-        asked = json.loads(request.body)
+        asked: Any = strict_json(request.body)
         token, requests = asked["token"], [text.encode() for text in asked["requests"]]
         if not isinstance(token, str) or not 1 <= len(requests) <= 4:
             raise ValueError("a token and one to four requests are needed")
@@ -194,7 +196,11 @@ async def serve_authority(
 
     async def tokens(channel: frames.Channel) -> None:
         while (frame := await channel.receive()) is not None:
-            identity = Identity.parse(str(frame.get("identity", "")))
+            try:
+                identity = Identity.parse(str(frame.get("identity", "")))
+            except ValueError as error:
+                await channel.send({"refused": str(error)})
+                continue
             if identity.trust_domain != authority.domain or identity.kind not in KINDS:
                 await channel.send({"refused": f"no authority for {identity.uri}"})
                 continue
