@@ -28,7 +28,7 @@ class Desk:
     async def __aenter__(self):
         self.socket = self.folder / "t.sock"
         self.listener, self.tokens = await serve_authority(self.authority, "127.0.0.1", self.socket)
-        self.address = "127.0.0.1:%d" % self.listener.sockets[0].getsockname()[1]
+        self.address = f"127.0.0.1:{self.listener.sockets[0].getsockname()[1]}"
         context = contexts.mutual_client(None, self.authority.folder / "authority-traditional.pem")
         host, _, port = self.address.rpartition(":")
         self.client = http.Client(lambda: tls.connect(host, int(port), context))
