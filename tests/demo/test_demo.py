@@ -30,6 +30,7 @@ class Story:
     """A running demo and the JSON lines that it has told so far."""
 
     def __init__(self, folder, environment):
+        self.folder = folder
         self.words = (folder / "words.txt").open("wb")
         self.process = subprocess.Popen(
             qorridor("--json", "demo", "--stay"), cwd=folder, env=environment, stdin=subprocess.DEVNULL,
@@ -48,10 +49,17 @@ class Story:
         while time.monotonic() < limit:
             line = self.queue.get(timeout=PATIENCE)
             assert line is not None, f"the demo ended before it said {text!r}: {self.lines[-3:]}"
+            if "text" not in line:
+                pytest.fail(f"the demo ended with {line} after {self.lines[-3:]}\n{self.logs()}")
             self.lines.append(line)
             if text in line["text"]:
                 return line
         pytest.fail(f"the demo never said {text!r}")
+
+    def logs(self):
+        """The last lines that each process of the run has logged: what a reader would look at next."""
+        logs = sorted(self.folder.glob("run/*/logs/*")) + sorted(self.folder.glob("run/*.log"))
+        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
 
     def end(self):
         self.process.send_signal(signal.SIGINT)

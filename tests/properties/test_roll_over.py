@@ -334,3 +334,79 @@ def test_an_epoch_that_the_responder_lost_is_given_up_at_both_ends():
 
     world = asyncio.run(body())
     assert world.wire.live() == 3
+
+
+@pytest.mark.parametrize(
+    ("message", "answer"),
+    [
+        (lambda epoch: frame("COMMIT", bytes(48), epoch=epoch), ("ABORT", "roll-conflict")),
+        (lambda epoch: frame("ABORT", epoch=epoch, cause="operator"), ("ABORT", "roll-conflict")),
+        (lambda epoch: frame("DONE", epoch=epoch), ("ACK", None)),
+        (lambda epoch: frame("COMMIT", bytes(48), epoch=epoch - 1), ("ABORT", "restart")),
+        (lambda epoch: frame("DONE", epoch=epoch - 1), ("ACK", None)),
+        (lambda epoch: frame("DONE", epoch=epoch + 9), ("ABORT", "restart")),
+        (lambda epoch: frame("COMMIT", bytes(48), epoch=epoch + 9), ("ABORT", "restart")),
+    ],
+)
+def test_no_late_or_forged_message_undoes_an_epoch_that_is_done(message, answer):
+    async def body():
+        world = World(5, 0.0)
+        assert await world.attempt()
+        assert await world.attempt()
+        before = dict(world.rows["r"].kept)
+        told = await world.responder.answer(message(2), "X25519MLKEM768")
+        assert world.rows["r"].kept == before
+        assert world.wire.live() == 2
+        assert await world.attempt()
+        return told
+
+    told = asyncio.run(body())
+    assert told.kind == answer[0]
+    if answer[1]:
+        assert told.fields("epoch", "cause")[1] == answer[1]
+
+
+def test_an_initiator_that_died_before_its_done_was_acknowledged_says_it_again():
+    async def body():
+        world = World(6, 0.0)
+        assert await world.attempt()
+        answer = world.control
+
+        async def lose_done(message):
+            if message.kind == "DONE":
+                raise LOST
+            return await answer(message)
+
+        world.control = lose_done
+        world.build("i")
+        assert not await world.attempt()
+        assert set(world.wire.keys["r"]) == {1, 2}, "nothing is retired before the other end has said so"
+        world.control = answer
+        world.build("i")
+        await world.initiator.recover()
+        return world
+
+    world = asyncio.run(body())
+    assert world.rows["r"].kept[2][1] == "done"
+    assert set(world.wire.keys["i"]) == set(world.wire.keys["r"]) == {2}
+
+
+def test_a_row_of_aborted_epochs_does_not_hide_the_one_in_use():
+    async def body():
+        world = World(7, 0.0)
+        assert await world.attempt()
+        answer = world.control
+
+        async def refuse(message):
+            if message.kind == "PREPARE":
+                (epoch, *_) = message.fields(*NAMES)
+                return frame("ABORT", epoch=epoch, cause="kme-error")
+            return await answer(message)
+
+        world.control = refuse
+        world.build("i")
+        for _ in range(6):
+            assert not await world.attempt()
+        assert await world.initiator.recover() == 1
+
+    asyncio.run(body())

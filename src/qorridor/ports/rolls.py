@@ -36,6 +36,9 @@ class StateRow:
 
 Row = Event | RollRow | StateRow
 
+LOOK_BACK = 32
+"""Epochs in which the one in use is looked for: a row of aborted ones must not hide it."""
+
 
 class RollStore(Protocol):
     """The rows of roll-overs in the same database as the keys that they burn."""

@@ -15,7 +15,7 @@ from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, QorridorError
 from qorridor.combine.context import NONCE_BYTES, Mode
 from qorridor.ports.encryptor import Encryptor
-from qorridor.ports.rolls import KeyExchange, Offer, RollRow, RollStore
+from qorridor.ports.rolls import LOOK_BACK, KeyExchange, Offer, RollRow, RollStore
 from qorridor.ports.world import Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
@@ -65,7 +65,7 @@ class RollInitiator:
 
     async def recover(self) -> int | None:
         """Finish what a crash or a dead channel left; returns the epoch in use, None when there is none."""
-        rows = await self._store.rolls(self._terms.corridor, 3)
+        rows = await self._store.rolls(self._terms.corridor, LOOK_BACK)
         for row in rows:
             if row.phase == "prepared":
                 await self._abort(row.epoch, "restart")
@@ -74,6 +74,8 @@ class RollInitiator:
                 return row.epoch
             elif row.phase == "done" and row.outputs is not None:
                 await self._reinstall(row.epoch, Outputs.unpack(row.outputs))
+                if any(older.outputs is not None for older in rows if older.epoch < row.epoch):
+                    await self._close(row.epoch)  # its ACK never came: the old key is still there at both ends
                 return row.epoch
         return None
 

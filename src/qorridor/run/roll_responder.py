@@ -13,7 +13,7 @@ from qorridor.base import names
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.combine.context import NONCE_BYTES, Mode
 from qorridor.ports.encryptor import Encryptor
-from qorridor.ports.rolls import KeyExchange, RollRow, RollStore, Row
+from qorridor.ports.rolls import LOOK_BACK, KeyExchange, RollRow, RollStore, Row
 from qorridor.ports.world import Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
@@ -63,7 +63,7 @@ class RollResponder:
 
     async def reinstall(self) -> int | None:
         """After a restart: the newest epoch that was committed here goes back into the encryptor."""
-        for row in await self._store.rolls(self._terms.corridor, 3):
+        for row in await self._store.rolls(self._terms.corridor, LOOK_BACK):
             if row.phase in {"committed", "done"} and row.outputs is not None:
                 if await self._encryptor.running() != row.epoch:
                     outputs = Outputs.unpack(row.outputs)
@@ -79,7 +79,7 @@ class RollResponder:
         epoch = int(fields["epoch"])
         cause = await self._refusal(fields)
         if cause:
-            return await self._abort(epoch, cause)
+            return await (self._refuse if cause == "stale-epoch" else self._abort)(epoch, cause)
         try:
             confirm = await self._derive(message, fields, group)
         except (PolicyRefusal, KeySupplyError) as error:
@@ -121,14 +121,20 @@ class RollResponder:
         await self._store.write([RollRow(self._terms.corridor, epoch, "r", "derived", stored.pack())])
         return Frame("CONFIRM", confirm.body, outputs.mac)
 
+    async def _row(self, epoch: int) -> RollRow | None:
+        rows = await self._store.rolls(self._terms.corridor, LOOK_BACK)
+        return next((row for row in rows if row.epoch == epoch), None)
+
     async def _commit(self, message: Frame) -> Frame:
         (epoch,) = message.fields("epoch")
-        row = next((row for row in await self._store.rolls(self._terms.corridor) if row.epoch == epoch), None)
+        row = await self._row(epoch)
         if row is None or row.outputs is None or row.phase == "aborted":
-            return await self._abort(int(epoch), "restart")
+            return await self._refuse(epoch, "restart")
         outputs = Outputs.unpack(row.outputs)
         if not hmac.compare_digest(outputs.mac, message.mac):
-            return await self._abort(int(epoch), "mac-mismatch")
+            if row.phase == "derived":
+                return await self._abort(epoch, "mac-mismatch")
+            return await self._refuse(epoch, "roll-conflict")
         if row.phase == "derived":
             await self._store.write([
                 RollRow(self._terms.corridor, row.epoch, "r", "committed", row.outputs),
@@ -140,15 +146,14 @@ class RollResponder:
 
     async def _done(self, message: Frame) -> Frame:
         (epoch,) = message.fields("epoch")
-        used = await self._encryptor.probe(epoch)
-        if used.epoch != epoch:
-            await self._encryptor.rollback(epoch, "probe-failed")
-            return await self._abort(epoch, "probe-failed")
-        rows = await self._store.rolls(self._terms.corridor)
-        row = next((row for row in rows if row.epoch == epoch), None)
+        row = await self._row(epoch)
         if row is None or row.phase not in {"committed", "done"}:
-            return await self._abort(epoch, "restart")
-        if row.phase != "done":
+            return await self._refuse(epoch, "restart")
+        if row.phase == "committed":
+            used = await self._encryptor.probe(epoch)
+            if used.epoch != epoch:
+                await self._encryptor.rollback(epoch, "probe-failed")
+                return await self._abort(epoch, "probe-failed")
             await self._store.write([
                 RollRow(self._terms.corridor, epoch, "r", "done", row.outputs),
                 self._event("roll.done", epoch, evidence=used.evidence),
@@ -159,8 +164,9 @@ class RollResponder:
 
     async def _aborted(self, message: Frame) -> Frame:
         epoch, cause = message.fields("epoch", "cause")
-        rows = await self._store.rolls(self._terms.corridor)
-        row = next((row for row in rows if row.epoch == epoch), None)
+        row = await self._row(epoch)
+        if row is not None and row.phase == "done":  # both ends have proved it: nobody gives it up any more
+            return await self._refuse(epoch, "roll-conflict")
         if row is not None and row.phase == "committed":
             await self._encryptor.rollback(epoch, str(cause))
         if row is not None and row.phase != "aborted":
@@ -168,11 +174,17 @@ class RollResponder:
         return frame("ACK", epoch=epoch)
 
     async def _abort(self, epoch: int, cause: str, error: QorridorError | None = None) -> Frame:
+        """Give the epoch up at this end, durably."""
         detail = {} if error is None else {"code": error.code}
-        rows: list[Row] = [self._event("roll.aborted", epoch, cause=cause, **detail)]
-        if cause != "stale-epoch":
-            rows.append(RollRow(self._terms.corridor, epoch, "r", "aborted"))
-        await self._store.write(rows)
+        await self._store.write([
+            RollRow(self._terms.corridor, epoch, "r", "aborted"),
+            self._event("roll.aborted", epoch, cause=cause, **detail),
+        ])  # fmt: skip
+        return frame("ABORT", epoch=epoch, cause=cause)
+
+    async def _refuse(self, epoch: int, cause: str) -> Frame:
+        """Say no and leave the epoch as it is: a late or forged message undoes nothing."""
+        await self._store.write([self._event("roll.refused", epoch, cause=cause)])
         return frame("ABORT", epoch=epoch, cause=cause)
 
     def _event(self, kind: str, epoch: int, **body: str) -> Event:
