@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Leaf:
 
     certificate: object
     pem: bytes
-    key_pem: bytes
+    key_pem: bytes = field(repr=False)
     chain_pem: bytes
 
 

@@ -105,14 +105,12 @@ class CorridorEnd:
         return answer.encode()
 
     async def _control(self, message: Frame) -> Frame:
+        answer = await self._control_bytes(message.encode())
         try:
-            return read_frame(await self._control_bytes(message.encode()))
+            return read_frame(answer)
         except ValueError as error:
-            raise self._malformed(error) from error
-
-    def _malformed(self, error: ValueError) -> OutsideError:
-        return OutsideError("Q-KME-044", f"the other end's answer is malformed: {error}",
-                            "both ends must run the same version", self._other)  # fmt: skip
+            raise OutsideError("Q-KME-044", f"the other end's answer is malformed: {error}",
+                               "both ends must run the same version", self._other) from error  # fmt: skip
 
     async def _collect(self, key_ids: list[str], rows: list[Row]) -> Sequence[DeliveredKey]:
         initiator, responder = self.terms.saes
@@ -135,7 +133,10 @@ class CorridorEnd:
             except QorridorError as error:
                 await self._note_trouble(error)
             except ValueError as error:
-                await self._note_trouble(self._malformed(error))
+                await self._note_trouble(OutsideError(
+                    "Q-KME-044", f"a message or a stored record of the corridor cannot be read: {error}",
+                    "both ends must run the same version; if they do, report this as a defect", self.terms.corridor,
+                ))  # fmt: skip
             await asyncio.sleep(TICK_SECONDS)
 
     async def _restore(self) -> None:

@@ -25,7 +25,7 @@ from qorridor.app.demo_estate import demo_estate
 from qorridor.app.demo_service import HttpFile, Postgres, Traffic, choose_service, free_port
 from qorridor.app.plan import plan_file
 from qorridor.app.prove import sites_of, verify_site
-from qorridor.app.run_folder import BOOK, AddressBook
+from qorridor.app.run_folder import BOOK, AddressBook, claim
 from qorridor.app.supervisor import Supervisor, Told
 from qorridor.base.errors import EvidenceError, OutsideError
 from qorridor.base.names import Identity
@@ -119,7 +119,8 @@ class Demo:
 
     async def _open(self) -> None:
         self.service: Postgres | HttpFile
-        self._side.mkdir(parents=True, exist_ok=True)
+        self._stack.callback(claim(self._side).close)
+        self._side.chmod(0o755)  # PostgreSQL's own user must be able to enter
         self.service, self.service_reason = choose_service(self._side, self._wanted)
         self._stack.push_async_callback(self.service.stop)
         await self.service.start()

@@ -74,8 +74,7 @@ class Postgres:
     async def start(self) -> None:
         """Make the cluster, start it, fill a table; raises OutsideError Q-KME-060."""
         data = self._folder / "data"
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(parents=True, mode=0o755)
+        self._folder.mkdir(mode=0o755)
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
         await self._call(

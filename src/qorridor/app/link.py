@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +38,7 @@ from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.names import Identity
 from qorridor.distill.block import Outcome
 
+_LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 0.3
 INGEST_SECONDS = 30.0
 CLOSE_SECONDS = 3.0
@@ -138,6 +140,7 @@ class LinkEnd:
         self._connections: asyncio.Queue[tls.Stream] = asyncio.Queue()
         self._refusals: asyncio.Queue[tuple[str, str]] = asyncio.Queue(64)
         self._since = self._clock.monotonic()
+        self._trouble = ""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Enrol, meet node and peer, distil until `stop` or until the node is gone."""
@@ -209,8 +212,15 @@ class LinkEnd:
                     stream = await self._connection(context)
                     opened.callback(stream.close)
                     await self.distil(stream, module)
-                except (OSError, TimeoutError, OutsideError, LinkError):
+                except (OSError, TimeoutError, OutsideError, LinkError) as error:
+                    self._log_once(f"{type(error).__name__}: {error}")
                     await asyncio.sleep(RETRY_SECONDS)
+
+    def _log_once(self, trouble: str) -> None:
+        """Trouble that lasts is one line in the log, not one for each try."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            _LOG.warning("the link is tried again: %s", trouble)
 
     async def _connection(self, context: contexts.Context) -> tls.Stream:
         if self.state.is_transmitter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -22,7 +23,11 @@ _CHILD = "QORRIDOR_CHILD"
 
 
 def harden() -> None:
-    """No core dumps, and no other process may read this one's memory; a child ends with its parent."""
+    """No core dumps, and no other process may read this one's memory; a child ends with its parent.
+
+    What the process logs carries its time.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -75,7 +75,9 @@ class RollInitiator:
             elif row.phase == "done" and row.outputs is not None:
                 await self._reinstall(row.epoch, Outputs.unpack(row.outputs))
                 if any(older.outputs is not None for older in rows if older.epoch < row.epoch):
-                    await self._close(row.epoch)  # its ACK never came: the old key is still there at both ends
+                    await self._close(
+                        row.epoch
+                    )  # its ACK never came: the old key is still there at both ends
                 return row.epoch
         return None
 

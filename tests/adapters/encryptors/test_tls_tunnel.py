@@ -40,6 +40,31 @@ async def driven(folder):
                 server.close()
 
 
+def test_an_answer_that_comes_after_its_call_was_cancelled_reaches_nobody(folder):
+    async def main():
+        asked, calls = asyncio.Event(), []
+
+        async def control(channel):
+            while (frame := await channel.receive()) is not None:
+                calls.append(frame["call"])
+                asked.set()
+                await asyncio.sleep(0.05)
+                await channel.send({"epoch": len(calls), "evidence": frame["call"]})
+
+        server = await frames.serve_unix(folder / "s", control)
+        driver = TlsTunnelDriver(folder / "s")
+        first = asyncio.create_task(driver.running())
+        await asked.wait()
+        first.cancel()
+        await asyncio.wait({first})
+        assert first.cancelled()
+        assert await driver.running() == 2
+        await driver._drop()
+        server.close()
+
+    run(main())
+
+
 def test_a_roll_through_the_drivers_ends_on_the_new_epoch(folder):
     async def main():
         async with driven(folder) as (bench, entry, exit_):

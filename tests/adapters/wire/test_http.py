@@ -197,6 +197,34 @@ def test_no_answer_crashes_the_client(chunks):
         assert error.code == "Q-KME-044"
 
 
+def test_an_answer_that_comes_after_its_request_was_cancelled_reaches_nobody():
+    release = asyncio.Event()
+
+    class Late(Wire):
+        async def read(self, size=65536):
+            await release.wait()
+            return await super().read(size)
+
+    dialled = []
+
+    async def dial():
+        dialled.append(Late(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % len(dialled)))
+        return dialled[-1]
+
+    async def main():
+        client = http.Client(dial, timeout=5)
+        first = asyncio.create_task(client.request("GET", "/first"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait({first})
+        release.set()
+        return first.cancelled(), (await client.request("GET", "/second")).body
+
+    assert run(main()) == (True, b"1")
+    assert [wire.is_closed for wire in dialled] == [True, False]
+
+
 def test_requests_of_several_tasks_do_not_mix_on_one_connection(organisation):
     from qorridor.adapters.wire import contexts, tls
 

@@ -80,6 +80,9 @@ class TlsTunnelDriver:
                     "Q-ENC-006", f"the tunnel process does not answer {call}: {error or 'timeout'}",
                     "it is started again by its supervisor", str(self._socket),
                 ) from error  # fmt: skip
+            except BaseException:  # cancelled: an answer that comes late belongs to nobody
+                await self._drop()
+                raise
             if answer is None:
                 await self._drop()
                 raise OutsideError("Q-ENC-006", f"the tunnel process went away during {call}",

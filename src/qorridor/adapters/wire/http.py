@@ -185,6 +185,9 @@ class Client:
                     "Q-KME-044", f"{method} {target.partition('?')[0]} got no answer: {error or 'timeout'}",
                     "look at the peer's log; the request may be repeated if it is idempotent",
                 ) from error  # fmt: skip
+            except BaseException:  # cancelled: an answer that comes late belongs to nobody
+                self.close()
+                raise
             if response.headers.get("connection", "").lower() == "close":
                 self.close()
             return response

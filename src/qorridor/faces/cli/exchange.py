@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -23,12 +23,7 @@ _MEGABYTE = 1_000_000
 @click.option("--from", "origin", required=True, metavar="SITE", help="The site where the flow begins.")
 @click.option("--to", "destination", required=True, metavar="SITE", help="The site where the flow ends.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where it arrives (default ./NAME.received).")
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.pass_obj
 def command(
     session: Session, file: Path, origin: str, destination: str, out: Path | None, folder: Path | None

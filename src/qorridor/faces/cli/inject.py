@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 FAULTS = ("intercept", "cut", "bend", "drift", "clear")
@@ -18,12 +18,7 @@ FAULTS = ("intercept", "cut", "bend", "drift", "clear")
 @click.option("--fraction", type=click.FloatRange(0, 1), help="intercept: share of the pulses, 0 to 1.")
 @click.option("--loss", type=click.FloatRange(0, 100), help="bend: extra loss in dB.")
 @click.option("--error", type=click.FloatRange(0, 0.5), help="drift: misalignment, 0 to 0.5.")
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.pass_obj
 def command(
     session: Session, link: str, fault: str, fraction: float | None, loss: float | None, error: float | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -19,12 +19,7 @@ STATES = ("ingested", "available", "reserved", "bound", "delivered", "void")
 @click.command(
     help="Count the keys of each node of a run by state, with their ages and what was burnt; never bytes."
 )
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.pass_obj
 def command(session: Session, folder: Path | None) -> None:
     """One round over the operator listeners."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 
@@ -18,12 +18,7 @@ def command() -> None:
 @command.command(
     "verify", help="Find altered, moved and removed records; exit 1 when a journal does not hold."
 )
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.option("--site", "sites", multiple=True, help="Only this site; may be repeated.")
 @click.pass_obj
 def verify(session: Session, folder: Path | None, sites: tuple[str, ...]) -> int:
@@ -60,12 +55,7 @@ def verify(session: Session, folder: Path | None, sites: tuple[str, ...]) -> int
 @command.command(
     "blocks", help="Recompute every block's key length from its record alone; exit 1 when one differs."
 )
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.pass_obj
 def blocks(session: Session, folder: Path | None) -> int:
     """An auditor's question: does the proof allow the key that was used?"""

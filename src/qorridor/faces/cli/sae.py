@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -34,12 +34,7 @@ def command() -> None:
 @click.option("--key-id", "key_ids", multiple=True, type=click.UUID, help="Fetch the key that the other SAE has "
               "asked for (dec_keys); may be repeated.")  # fmt: skip
 @click.option("--show-key", is_flag=True, help="Print the key itself. Whoever sees it has it.")
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.pass_obj
 def get(
     session: Session, me: str, partner: str, number: int, size: int, key_ids: tuple[object, ...],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(help="Show links, keys and flows of all nodes of a run, every second; Ctrl-C ends it.")
-@click.option(
-    "--run",
-    "folder",
-    type=click.Path(path_type=Path),
-    help="Folder of the run (default: the one below ./run).",
-)
+@options.run_folder
 @click.option("--once", is_flag=True, help="One round, then end.")
 @click.option(
     "--diagnosis",
