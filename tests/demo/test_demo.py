@@ -13,6 +13,7 @@ import pytest
 from qorridor.adapters.stores.journal import BUNDLE, Journal, JournalFiles
 from tests.support.runs import (
     check_releases,
+    logs_of,
     processes_of,
     qorridor,
     recorded,
@@ -21,7 +22,7 @@ from tests.support.runs import (
     short_folder,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run"), pytest.mark.timeout(540)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run"), pytest.mark.timeout(1500)]
 
 PATIENCE = 400
 
@@ -50,16 +51,13 @@ class Story:
             line = self.queue.get(timeout=PATIENCE)
             assert line is not None, f"the demo ended before it said {text!r}: {self.lines[-3:]}"
             if "text" not in line:
-                pytest.fail(f"the demo ended with {line} after {self.lines[-3:]}\n{self.logs()}")
+                pytest.fail(
+                    f"the demo ended with {line} after {self.lines[-3:]}\n{logs_of(self.folder / 'run/demo')}"
+                )
             self.lines.append(line)
             if text in line["text"]:
                 return line
         pytest.fail(f"the demo never said {text!r}")
-
-    def logs(self):
-        """The last lines that each process of the run has logged: what a reader would look at next."""
-        logs = sorted(self.folder.glob("run/*/logs/*")) + sorted(self.folder.glob("run/*.log"))
-        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in logs)
 
     def end(self):
         self.process.send_signal(signal.SIGINT)
@@ -147,15 +145,27 @@ def test_every_block_in_the_journals_allows_the_key_that_was_taken_from_it(told)
     assert all(block["simulated"] and block["length"] > 0 for block in answer["blocks"])
 
 
+def copy_living(source, target):
+    """Copy a folder in which files are replaced meanwhile."""
+    while True:
+        try:
+            shutil.copytree(source, target)
+        except shutil.Error:
+            shutil.rmtree(target)
+        else:
+            return
+
+
 @pytest.fixture
 def copied(told):
     """A copy of the journals and checkpoints as they are now."""
     folder, environment, _, _ = told
     copy = folder / "copy"
     shutil.rmtree(copy, ignore_errors=True)
-    for node in (folder / "run/demo").glob("node-*"):
-        for part in ("journal", "checkpoints"):
-            shutil.copytree(node / part, copy / node.name / part)
+    nodes = list((folder / "run/demo").glob("node-*"))
+    for part in ("checkpoints", "journal"):  # the run goes on: first what is signed, then what it covers
+        for node in nodes:
+            copy_living(node / part, copy / node.name / part)
     (copy / "addresses.json").write_text("{}")
     return folder, environment, copy / "node-london" / "journal"
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,19 @@ from qorridor.app import examples
 from qorridor.app.demo_estate import demo_estate
 from qorridor.app.demo_service import free_port
 from qorridor.app.supervisor import Supervisor
-from tests.support.runs import check_releases, processes_of, recorded, recorder_in, secrets_in, short_folder
+from tests.support.runs import (
+    check_releases,
+    logs_of,
+    processes_of,
+    recorded,
+    recorder_in,
+    secrets_in,
+    short_folder,
+)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run"), pytest.mark.timeout(540)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run"), pytest.mark.timeout(1500)]
 
-PATIENCE = 150
+PATIENCE = 400
 
 
 async def corridor_of(run):
@@ -26,15 +35,16 @@ async def corridor_of(run):
 
 async def settle(run, *, more_rolls):
     """Wait until the corridor is HYBRID and has rolled `more_rolls` epochs beyond now."""
-    start = None
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            now = await corridor_of(run)
-            if now is not None and now["state"] == "HYBRID" and now["epoch"] > 0:
-                start = now["epoch"] if start is None else start
-                if now["epoch"] >= start + more_rolls:
-                    return now
-            await asyncio.sleep(0.3)
+    start, now = None, None
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit:
+        now = await corridor_of(run)
+        if now is not None and now["state"] == "HYBRID" and now["epoch"] > 0:
+            start = now["epoch"] if start is None else start
+            if now["epoch"] >= start + more_rolls:
+                return
+        await asyncio.sleep(0.3)
+    pytest.fail(f"the corridor does not come back after {PATIENCE} s: {now}\n{logs_of(run.folder)}")
 
 
 def children_of(pid):

@@ -49,3 +49,9 @@ def test_records_removed_before_signing_again_are_found_against_a_neighbour():
 def test_a_rewritten_journal_is_found_against_a_neighbour():
     other = [b"other %d" % number for number in range(20)]
     assert code_of(other, at(20, other), {"hayes": at(12)}).code == "Q-PROOF-006"
+
+
+def test_a_record_altered_after_the_newest_checkpoint_is_found_by_its_stored_hash():
+    error = code_of([*ENTRIES[:18], b"altered", ENTRIES[19]], at(15), {"hayes": at(12)})
+    assert error.code == "Q-PROOF-004"
+    assert "record 18 " in error.cause

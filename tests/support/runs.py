@@ -69,6 +69,13 @@ def secrets_in(folder, notes):
     return found
 
 
+def logs_of(run):
+    """The last lines that each process of a run has logged: what a reader would look at next."""
+    return "\n".join(
+        f"{log.name}: {log.read_text(errors='replace')[-1500:]}" for log in sorted(run.glob("logs/*"))
+    )
+
+
 def processes_of(folder):
     """Processes whose current folder or command line lies in `folder`."""
     left = []

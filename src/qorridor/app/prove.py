@@ -31,13 +31,15 @@ def verify_site(run: Path, site: str) -> Verified:
             "Q-PROOF-009", f"{site} has no journal", "give the run's folder with --run", str(folder)
         )
     pinned = sorted(run.glob(f"node-*/checkpoints/{site}.vkeys"))
+    # A node may go on meanwhile: signed sizes are read first, the records that they cover afterwards.
+    held = held_checkpoints(run, site)
     note = folder / "checkpoint"
     if not note.is_file():
         raise EvidenceError("Q-PROOF-005", f"the journal of {site} has no signed checkpoint",
                             "it was removed, or the node never ran for five seconds", str(folder))  # fmt: skip
     own = read_held(pinned[0] if pinned else folder / "vkeys", note.read_text())
     entries, hashes = JournalFiles(folder).read()
-    return verify_journal(entries, hashes, own, held_checkpoints(run, site))
+    return verify_journal(entries, hashes, own, held)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ def verify_journal(
                 "Q-PROOF-006", f"the first {checkpoint.size} records are not those whose root {site} holds",
                 "the journal was rewritten and signed again: treat its key as stolen", own.origin,
             )  # fmt: skip
+    if difference := _first_difference(leaves, hashes):
+        raise EvidenceError(
+            "Q-PROOF-004", f"records that are not signed yet differ from their stored hashes{difference}",
+            "a record was altered: keep this copy as evidence and restore the journal", own.origin,
+        )  # fmt: skip
     if newest is None:
         return Verified(own.size, own.root, "", 0)
     return Verified(own.size, own.root, newest[0], newest[1].size)

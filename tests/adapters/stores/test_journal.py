@@ -1,6 +1,7 @@
 """The journal on disk: tiles of 256, forward only, and never signed over lost records."""
 
 import stat
+import threading
 
 import pytest
 
@@ -88,3 +89,48 @@ def test_a_bundle_that_is_cut_short_is_named(tmp_path):
         JournalFiles(tmp_path).read()
     assert error.value.code == "Q-PROOF-007"
     assert str(file) in str(error.value)
+
+
+def test_what_a_crash_left_half_written_is_neither_read_nor_in_the_way(tmp_path):
+    journal = Journal(tmp_path, "o")
+    journal.append([b"a"])
+    for kind in ("entries", "0"):
+        (tmp_path / "tile" / kind / "000.p" / ".2.x81kz").write_bytes(b"half")
+    again = Journal(tmp_path, "o")
+    again.append([b"b"])
+    assert JournalFiles(tmp_path).read()[0] == [b"a", b"b"]
+
+
+def test_a_reader_beside_the_living_writer_sees_a_whole_log_every_time(tmp_path):
+    journal = Journal(tmp_path, "o")
+    journal.append([b"0"])
+    over = threading.Event()
+
+    def write():
+        for number in range(1, 700):
+            journal.append([b"%d" % number])
+        over.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    looks, last = 0, 0
+    while not over.is_set():
+        entries, hashes = JournalFiles(tmp_path).read()
+        assert entries == [b"%d" % number for number in range(len(entries))]
+        assert hashes == [leaf_hash(entry) for entry in entries]
+        assert len(entries) >= last
+        looks, last = looks + 1, len(entries)
+    writer.join()
+    assert looks > 10
+
+
+def test_a_folder_whose_files_vanish_is_an_error_with_a_remedy(tmp_path, monkeypatch):
+    Journal(tmp_path, "o").append([b"a"])
+
+    def gone(_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("qorridor.adapters.stores.journal._split_bundle", gone)
+    with pytest.raises(EvidenceError) as error:
+        JournalFiles(tmp_path).read()
+    assert error.value.code == "Q-PROOF-007"

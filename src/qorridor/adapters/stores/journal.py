@@ -7,6 +7,7 @@ journal/checkpoint  journal/vkeys
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -22,6 +23,8 @@ from qorridor.prove.merkle import Frontier, leaf_hash
 from qorridor.prove.note import Checkpoint, LogSigner, open_note, read_key
 
 BUNDLE = 256
+_LOOKS = 20
+_BETWEEN_LOOKS = 0.05
 _HASH = 32
 
 
@@ -51,12 +54,28 @@ class JournalFiles:
         write_atomically(self._path("entries", number, width), bundle)
         write_atomically(self._path("0", number, width), tile)
         for kind in ("0", "entries"):
-            for old in (self.folder / "tile" / kind).glob(f"{tile_name(number)}.p/*"):
+            for old in self._parts(kind, number):
                 if width == BUNDLE or int(old.name) < width:
                     old.unlink()
 
     def read(self) -> tuple[list[bytes], list[bytes]]:
-        """All entries and all stored leaf hashes; raises EvidenceError Q-PROOF-007 for a broken file."""
+        """All entries and all stored leaf hashes; raises EvidenceError Q-PROOF-007 for a broken file.
+
+        The log's writer may be at work: a look that falls between its steps is taken again.
+        """
+        seen: tuple[list[bytes], list[bytes]] | None = None
+        for _ in range(_LOOKS):
+            with contextlib.suppress(FileNotFoundError):  # replaced by its longer successor in between
+                seen = entries, hashes = self._look()
+                if len(entries) == len(hashes):
+                    return seen
+            time.sleep(_BETWEEN_LOOKS)
+        if seen is None:
+            raise EvidenceError("Q-PROOF-007", "files of the journal vanish while they are read",
+                                "verify a copy of the folder, or stop what removes them", str(self.folder))  # fmt: skip
+        return seen
+
+    def _look(self) -> tuple[list[bytes], list[bytes]]:
         entries: list[bytes] = []
         hashes: list[bytes] = []
         number = 0
@@ -72,8 +91,15 @@ class JournalFiles:
         whole = self._path(kind, number, BUNDLE)
         if whole.is_file():
             return whole
-        parts = sorted(whole.parent.glob(f"{whole.name}.p/*"), key=lambda path: int(path.name))
-        return parts[-1] if parts else None
+        if parts := self._parts(kind, number):
+            return parts[-1]
+        return whole if whole.is_file() else None  # it may have become whole since the first question
+
+    def _parts(self, kind: str, number: int) -> list[Path]:
+        """The partial files of a tile, shortest first; what a crash left half-written is none."""
+        whole = self._path(kind, number, BUNDLE)
+        parts = [path for path in whole.parent.glob(f"{whole.name}.p/*") if path.name.isdecimal()]
+        return sorted(parts, key=lambda path: int(path.name))
 
 
 def _split_bundle(file: Path) -> list[bytes]:

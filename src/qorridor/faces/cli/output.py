@@ -73,10 +73,13 @@ def progress(session: Session, label: str, total: int | None = None) -> Iterator
 
 
 def fail(session: Session, error: QorridorError) -> int:
-    """Show an error (and every complaint of an estate file); returns its exit code."""
+    """Show an error (and every complaint of an estate file); returns its exit code.
+
+    With --json it is one line, so that it also ends a stream of lines.
+    """
     complaints = getattr(error, "complaints", [])
     if session.as_json:
-        click.echo(json.dumps(error_document(error), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(error_document(error), ensure_ascii=False))
     elif complaints:
         where = getattr(error, "source", error.where)
         click.echo("\n".join(complaint.text(where) for complaint in complaints), err=True)
