@@ -73,9 +73,7 @@ def test_a_broken_connection_is_told():
 
 
 def test_the_demo_changes_only_what_it_says_in_a_valid_estate():
-    text = demo_estate(
-        examples.text("meridian"), "127.0.0.1:4433", "/certificates", "127.0.0.1:4434", "127.0.0.1:4435"
-    )
+    text = demo_estate(examples.text("meridian"), "127.0.0.1:4433", "/certificates", "127.0.0.1:4435")
     estate = parse(text, "estate.toml")
     assert estate.flows["core-replication"].rekey == 2
     assert estate.corridors["thames"].reserve == 20
@@ -87,5 +85,5 @@ def test_the_demo_changes_only_what_it_says_in_a_valid_estate():
 def test_an_example_without_the_line_to_change_is_refused():
     broken = examples.text("meridian").replace('rekey = "2 min"', 'rekey = "3 min"')
     with pytest.raises(EstateError) as refused:
-        demo_estate(broken, "127.0.0.1:1", "/", "127.0.0.1:2", "127.0.0.1:3")
+        demo_estate(broken, "127.0.0.1:1", "/", "127.0.0.1:3")
     assert refused.value.code == "Q-ESTATE-022"

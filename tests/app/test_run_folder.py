@@ -1,9 +1,20 @@
 import os
 
+import socket
+
 import pytest
 
 from qorridor.app import examples
-from qorridor.app.run_folder import AddressBook, announce, claim, find_run, merge_book, own_port, read_ready
+from qorridor.app.run_folder import (
+    AddressBook,
+    announce,
+    claim,
+    find_run,
+    merge_book,
+    own_port,
+    port_before,
+    read_ready,
+)
 from qorridor.base.errors import OutsideError
 from qorridor.estate.read import parse
 
@@ -84,3 +95,13 @@ def test_the_only_run_below_the_current_folder_is_found(tmp_path, monkeypatch):
     with pytest.raises(OutsideError):
         find_run(None)
     assert find_run(tmp_path / "run" / "a").name == "a"
+
+
+def test_a_port_that_somebody_took_meanwhile_is_given_up_for_any_free_one(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        announce(tmp_path, {"kme/london": f"127.0.0.1:{port}"})
+        other.listen()
+        assert port_before(tmp_path, "kme/london", "127.0.0.1") == 0
+    assert port_before(tmp_path, "kme/london", "127.0.0.1") == port

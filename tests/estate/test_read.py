@@ -70,6 +70,7 @@ CASES = [
     ('"10.20.0.0/22:443,8443"', '"10.20.0.0/22:443,84430"', "is no scan target"),
     ('window = "22:00-05:00"', 'window = "22-5"', 'scan.london-servers.window: "22-5" is no time window'),
     ('listen = "127.0.0.1:9400"', 'listen = "127.0.0.1"', "is no address; write host:port"),
+    ('forward = "127.0.0.1:5432"', 'forward = "127.0.0.1:0"', "is no address; write host:port"),
     ('between = ["london", "hayes"]', 'between = ["london", "haye"]', 'fibre.london-hayes.between: no site "haye"; did you mean "hayes"?'),
     ('between = ["london", "hayes"]', 'between = ["london", "london"]', 'both ends are "london"'),
     ('from = "london"', 'from = "londn"', 'flow.core-replication.from: no site "londn"; did you mean "london"?'),

@@ -11,7 +11,6 @@ import pytest
 
 from qorridor.app import examples
 from qorridor.app.demo_estate import demo_estate
-from qorridor.app.demo_service import free_port
 from qorridor.app.supervisor import Supervisor
 from tests.support.runs import (
     check_releases,
@@ -65,9 +64,7 @@ def test_any_process_may_be_killed_in_mid_run(monkeypatch):
     with short_folder() as folder:
         keys, environment = recorder_in(folder)
         monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
-        text = demo_estate(
-            examples.text("meridian"), "127.0.0.1:1", str(folder), f"127.0.0.1:{free_port()}", "127.0.0.1:9"
-        )
+        text = demo_estate(examples.text("meridian"), "127.0.0.1:1", str(folder), "127.0.0.1:9")
         told = []
 
         async def body():

@@ -22,7 +22,7 @@ from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import discover, examples
 from qorridor.app.assess import assess_file
 from qorridor.app.demo_estate import demo_estate
-from qorridor.app.demo_service import HttpFile, Postgres, Traffic, choose_service, free_port
+from qorridor.app.demo_service import HttpFile, Postgres, Traffic, choose_service
 from qorridor.app.plan import plan_file
 from qorridor.app.prove import sites_of, verify_site
 from qorridor.app.run_folder import BOOK, AddressBook, claim
@@ -128,10 +128,7 @@ class Demo:
         legacy = LegacyEndpoint(self._side / "legacy")
         self._stack.callback(legacy.stop)
         forward = self._forward or f"127.0.0.1:{self.service.port}"
-        listen = f"127.0.0.1:{free_port()}"
-        text = demo_estate(
-            examples.text("meridian"), legacy.address, str(self._side / "legacy"), listen, forward
-        )
+        text = demo_estate(examples.text("meridian"), legacy.address, str(self._side / "legacy"), forward)
         self.run = await self._stack.enter_async_context(
             Supervisor(self.folder, text, CORRIDOR, self._told, compatibility=True)
         )

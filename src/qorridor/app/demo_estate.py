@@ -19,7 +19,7 @@ CHANGES = (
 )  # fmt: skip
 
 
-def demo_estate(example: str, endpoint: str, folder: str, listen: str, forward: str) -> str:
+def demo_estate(example: str, endpoint: str, folder: str, forward: str) -> str:
     """The example with the demo's changes; raises EstateError when the example no longer has a line to change."""
     scans = (
         f'[scan.this-machine]\nscanner = "tls"\ntargets = ["{endpoint}"]\nowner = "demo"\n'
@@ -33,7 +33,7 @@ def demo_estate(example: str, endpoint: str, folder: str, listen: str, forward: 
         ("[data]\n", TIMING),
         (
             'listen = "127.0.0.1:9400", forward = "127.0.0.1:5432"',
-            f'listen = "{listen}", forward = "{forward}"',
+            f'listen = "127.0.0.1:0", forward = "{forward}"',
         ),
     )
     for old, new in edits:

@@ -14,6 +14,7 @@ import pwd
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from qorridor.base.errors import OutsideError
 _CHUNK = 64 * 1024
 _FILE_BYTES = 256 * 1024 * 1024
 _PAUSE = 0.2
+_START_SECONDS = 60.0
+_PORTS = 3
 
 
 @dataclass(slots=True)
@@ -53,7 +56,7 @@ class Postgres:
         self._folder = folder
         self._programs = programs
         self._server: asyncio.subprocess.Process | None = None
-        self.port = free_port()
+        self.port = 0
 
     def _as_user(self, command: list[str]) -> list[str]:
         if os.geteuid() != 0:
@@ -74,30 +77,41 @@ class Postgres:
     async def start(self) -> None:
         """Make the cluster, start it, fill a table; raises OutsideError Q-KME-060."""
         data = self._folder / "data"
+        limit = time.monotonic() + _START_SECONDS
         self._folder.mkdir(mode=0o755)
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
         await self._call(
             str(self._programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "demo", "-N", "-E", "UTF8"
         )
-        log = (self._folder.parent / "postgresql.log").open("wb")
-        self._server = await asyncio.create_subprocess_exec(
-            *self._as_user([
-                str(self._programs / "postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1",
-                "-k", "", "-c", "fsync=off",
-            ]), cwd="/", stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-        log.close()
-        for _ in range(100):
-            with contextlib.suppress(OutsideError):
-                await self._sql(
-                    "CREATE TABLE ledger AS SELECT i, md5(i::text) AS entry FROM generate_series(1, 50000) i"
-                )
-                return
-            await asyncio.sleep(0.1)
-        raise OutsideError(
+        for _ in range(_PORTS):
+            server = self._server = await self._listen(data)
+            while server.returncode is None:
+                with contextlib.suppress(OutsideError):
+                    await self._sql(
+                        "CREATE TABLE ledger AS SELECT i, md5(i::text) AS entry FROM generate_series(1, 50000) i"
+                    )
+                    return
+                if time.monotonic() > limit:
+                    raise self._silent()
+                await asyncio.sleep(0.1)
+        raise self._silent()
+
+    def _silent(self) -> OutsideError:
+        return OutsideError(
             "Q-KME-060", "PostgreSQL does not answer", f"read {self._folder.parent}/postgresql.log"
         )
+
+    async def _listen(self, data: Path) -> asyncio.subprocess.Process:
+        """Start the server on a port that was free a moment ago; it ends by itself when it no longer is."""
+        self.port = free_port()
+        with (self._folder.parent / "postgresql.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._as_user([
+                    str(self._programs / "postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1",
+                    "-k", "", "-c", "fsync=off",
+                ]), cwd="/", stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
 
     async def _sql(self, statement: str) -> str:
         return await self._call(
@@ -172,7 +186,7 @@ class HttpFile:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._server: asyncio.Server | None = None
-        self.port = free_port()
+        self.port = 0
         self._digest = ""
 
     async def start(self) -> None:
@@ -185,7 +199,8 @@ class HttpFile:
                 digest.update(chunk)
                 file.write(chunk)
         self._digest = digest.hexdigest()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):

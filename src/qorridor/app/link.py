@@ -186,10 +186,7 @@ class LinkEnd:
             await stream.closed()
 
         port = own_port(self._estate, self.options.state, self.options.name, self.options.bind)
-        try:
-            server = await tls.serve(accept, lambda: context, self.options.bind, port, refused=refused)
-        except OSError:
-            server = await tls.serve(accept, lambda: context, self.options.bind, 0, refused=refused)
+        server = await tls.serve(accept, lambda: context, self.options.bind, port, refused=refused)
         host, bound = server.sockets[0].getsockname()[:2]
         return server, f"{host}:{bound}"
 

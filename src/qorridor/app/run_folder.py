@@ -110,10 +110,19 @@ def own_port(estate: Estate, state: Path, name: str, bind: str) -> int:
     start), else the fixed one that other sites dial."""
     if not bind.startswith("127."):
         return production_address(estate, name)[1]
+    return port_before(state, name, bind)
+
+
+def port_before(state: Path, name: str, bind: str) -> int:
+    """The port that `name` had before a restart; 0, any free one, at the first start or when it is taken."""
     try:
-        return split_address(json.loads((state / "ready.json").read_text())["addresses"][name])[1]
+        port = split_address(json.loads((state / "ready.json").read_text())["addresses"][name])[1]
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((bind, port))
     except (OSError, ValueError, KeyError):
         return 0
+    return port
 
 
 def read_ready(state: Path, pid: int) -> dict[str, str] | None:

@@ -9,7 +9,7 @@ from qorridor.adapters.encryptors.trunk import Entry, Exit
 from qorridor.adapters.wire import frames
 from qorridor.app import process
 from qorridor.app.estate_file import load
-from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port, split_address
+from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port, port_before, split_address
 from qorridor.base.errors import EstateError, OutsideError, QorridorError
 from qorridor.base.secret import Secret
 from qorridor.estate.drivers import TlsTunnel
@@ -68,7 +68,8 @@ async def run_tunnel(
     else:
         book = AddressBook(BOOK, estate)
         end = Entry((corridor, flow), lambda: book.find(f"tunnel/{flow}/{estate.flows[flow].destination}"))
-        server = await end.listen(*split_address(settings.listen))
+        host, port = split_address(settings.listen)
+        server = await end.listen(host, port or port_before(state, name, host))
 
     async def control(channel: frames.Channel) -> None:
         while (frame := await channel.receive()) is not None:

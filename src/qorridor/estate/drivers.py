@@ -34,6 +34,10 @@ def _address(text: str) -> str:
     return text
 
 
+def _listen(text: str) -> str:
+    return text if text.endswith(":0") and _ADDRESS.fullmatch(text) else _address(text)
+
+
 def _target(text: str) -> str:
     match = _TARGET.fullmatch(text)
     if match is None or not _ports_fit(match[1]):
@@ -51,6 +55,7 @@ def _window(text: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+Listen = Annotated[str, AfterValidator(_listen)]
 Target = Annotated[str, AfterValidator(_target)]
 Window = Annotated[str, AfterValidator(_window)]
 Preset = Literal["gys", "decoy-1ghz", "demo-1ghz", "metro", "snspd-long", "sat-downlink"]
@@ -92,11 +97,14 @@ LinkDriver = Annotated[SimulatorLink | VendorLink | StreamLink, Field(discrimina
 
 
 class TlsTunnel(Driver):
-    """Our own tunnel: TCP accepted at `listen` (flow.from) is forwarded to `forward` (flow.to)."""
+    """Our own tunnel: TCP accepted at `listen` (flow.from) is forwarded to `forward` (flow.to).
+
+    Port 0 is any free port; the run's address book names the one that was taken.
+    """
 
     available: ClassVar[bool] = True
     driver: Literal["tls-tunnel"]
-    listen: Address
+    listen: Listen
     forward: Address
 
 

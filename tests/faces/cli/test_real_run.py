@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,12 +21,6 @@ max_transitions_per_hour = 1000
 """
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
 def quick_estate():
     text = (ROOT / "examples/meridian/estate.toml").read_text()
     text = text.replace('rekey = "2 min"', 'rekey = "2 s"').replace(
@@ -36,9 +29,7 @@ def quick_estate():
     text = text.replace('preset = "metro"', 'preset = "demo-1ghz"').replace(
         "[data]\n", f"{TIMING}[data]\n", 1
     )
-    for port in ("9400", "5432"):
-        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{free_port()}")
-    return text
+    return text.replace("127.0.0.1:9400", "127.0.0.1:0")
 
 
 def call(folder, *arguments, code=0):
