@@ -12,6 +12,7 @@ from pathlib import Path
 from qorridor.adapters.encryptors.tls_tunnel import TlsTunnelDriver
 from qorridor.adapters.peers.client import PeerClient
 from qorridor.adapters.peers.server import PeerServer
+from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire import contexts, http, openssl, tls
@@ -41,6 +42,7 @@ from qorridor.run.topology import Topology
 
 HOUSEKEEPING_SECONDS = 1.0
 CHECKPOINT_ROUNDS = 10
+PRUNE_ROUNDS = 3600
 SAMPLES_SHOWN = 24
 """Blocks per link that an operator sees: a reference and what came after it."""
 
@@ -104,6 +106,7 @@ class Node:
         self.corridors: dict[str, CorridorEnd] = {}
         self._servers: list[asyncio.Server] = []
         self._refusals: asyncio.Queue[Event] = asyncio.Queue(1024)
+        self._missing = 0
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -117,9 +120,11 @@ class Node:
             (settings.bind,),
         )
         root_key, told = root_key_file(self.estate, settings.state, loopback=settings.bind.startswith("127."))
-        self.store = SqliteStore(settings.state, root_sealer(root_key), self.clock, settings.site)
-        origin = f"{trust_domain(self.estate)}/qorridor/{settings.site}"
-        self.journal = NodeJournal(settings.state, origin, self.store)
+        journal = Journal(settings.state / "journal", f"{trust_domain(self.estate)}/qorridor/{settings.site}")
+        self.store = SqliteStore(
+            settings.state, root_sealer(root_key), self.clock, settings.site, journalled=journal.size
+        )
+        self.journal = NodeJournal(settings.state, journal, self.store)
         self.signer = NodeSigner(settings.state / "state.key")
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
@@ -330,6 +335,22 @@ class Node:
                 await self.manager.expire()
                 if rounds % CHECKPOINT_ROUNDS == 0:
                     await self.store.checkpoint()
+                    await self._check_balance()
+                if rounds % PRUNE_ROUNDS == 0:
+                    await self.store.prune(self.journal.size)
+
+    async def _check_balance(self) -> None:
+        """Every ingested bit is somewhere (contract of key agreement, section 2); told once per figure."""
+        missing = (await self.store.count()).missing
+        if missing != self._missing:
+            self._missing = missing
+            event = Event(
+                "key.balance",
+                self.settings.site,
+                {"missing_bits": missing},
+                severity="P2" if missing else "P4",
+            )
+            await self.store.write([event])
 
     async def _note_refusals(self) -> None:
         while True:

@@ -25,9 +25,9 @@ CHECKPOINT_SECONDS = 5.0
 class NodeJournal:
     """Sequences one node's events and keeps the newest checkpoints of its neighbours."""
 
-    def __init__(self, state: Path, origin: str, store: SqliteStore) -> None:
+    def __init__(self, state: Path, journal: Journal, store: SqliteStore) -> None:
         self._state = state
-        self._journal = Journal(state / "journal", origin)
+        self._journal = journal
         self._store = store
         self._left_with: dict[str, str] = {}
 
@@ -53,8 +53,14 @@ class NodeJournal:
                 _LOG.warning("journal: %s", error)
 
     async def sequence(self) -> None:
-        """Bring all events of the store into the journal."""
+        """Bring all events of the store into the journal; raises OutsideError Q-PROOF-010 when some
+        between them are gone."""
         while rows := await self._store.events_after(self._journal.size):
+            if rows[0][0] != self._journal.size + 1:
+                raise OutsideError(
+                    "Q-PROOF-010", f"the journal ends at record {self._journal.size}, the store goes on at {rows[0][0]}",
+                    "restore the journal's files forward: the records between are in no other place", str(self._state),
+                )  # fmt: skip
             await asyncio.to_thread(self._journal.append, [leaf for _, leaf in rows])
 
     async def close(self) -> None:

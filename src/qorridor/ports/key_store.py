@@ -70,7 +70,7 @@ class LinkStock:
 
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """Bits ever ingested and where they are now; `ingested` is the sum of the others."""
+    """Bits ever ingested, and where they are now: `ingested` is counted on its own."""
 
     ingested: int
     available: int
@@ -78,6 +78,11 @@ class KeyCounts:
     bound: int
     delivered: int
     void: int
+
+    @property
+    def missing(self) -> int:
+        """Bits that were ingested and are nowhere: anything but 0 is a loss or a duplicate."""
+        return self.ingested - self.available - self.reserved - self.bound - self.delivered - self.void
 
 
 class KeyStore(Protocol):

@@ -1,8 +1,10 @@
 """The key store on a real file: damage, a full disk, a restored copy, a second process, and what stays of a key."""
 
 import asyncio
+import contextlib
 import os
 import shutil
+import sqlite3
 
 import pytest
 
@@ -241,3 +243,118 @@ def test_events_are_numbered_without_gaps_with_what_they_tell_of(tmp_path):
     events = play(tmp_path, body)
     assert [number for number, _ in events] == [1, 2, 3]
     assert all(b"never" not in leaf for _, leaf in events)
+
+
+WEEK = 7 * 86400.0
+
+
+def test_old_tombstones_go_and_the_bits_still_balance(tmp_path):
+    clock = OffClock()
+
+    async def body(store):
+        allotment = await one_key(store)
+        await store.deliver([allotment.key_id], "a", as_initiator=True)
+        await store.reserve("lh", PAIR, 1, "never-ready")
+        await store.void("never-ready", "operator")
+        before = await store.count(), await store.burnt()
+        clock.offset = WEEK + 3600
+        await store.prune(journalled=0)
+        assert rows(store, "key") == 2, "their block is still here: the rows show which places are used"
+        await store.burn_block(bytes(16), "operator")
+        burnt = await store.count(), await store.burnt()
+        await store.prune(journalled=0)
+        assert rows(store, "key") == rows(store, "inbox") == 0
+        return before, burnt, (await store.count(), await store.burnt())
+
+    before, burnt, after = play(tmp_path, body, clock)
+    assert before[0].missing == 0
+    assert before[0].delivered == 256
+    assert before[1] == {"operator": 256}
+    assert burnt == after
+    assert after[0].missing == 0
+    assert after[0].delivered == 256
+
+
+def rows(store, table):
+    return store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def test_a_bit_that_is_lost_or_doubled_shows_in_the_balance(tmp_path):
+    async def body(store):
+        await one_key(store)
+        store._db.execute("UPDATE block SET atoms = atoms - 2")
+        lost = (await store.count()).missing
+        store._db.execute("UPDATE block SET atoms = atoms + 3")
+        return lost, (await store.count()).missing
+
+    assert play(tmp_path, body) == (2 * 256, -256)
+
+
+def test_events_go_only_once_the_journal_holds_them_and_their_numbers_go_on(tmp_path):
+    clock = OffClock()
+
+    async def body(store):
+        for number in range(5):
+            await store.write([Event("test", str(number))])
+        clock.offset = WEEK + 60
+        await store.prune(journalled=3)
+        left = [number for number, _ in await store.events_after(0)]
+        await store.prune(journalled=5)
+        newest = [number for number, _ in await store.events_after(0)]
+        await store.write([Event("test", "6")])
+        return left, newest, [number for number, _ in await store.events_after(0)]
+
+    assert play(tmp_path, body, clock) == ([4, 5], [5], [5, 6])
+
+
+def test_a_new_store_numbers_its_events_after_those_of_the_journal(tmp_path):
+    async def body():
+        store = SqliteStore(
+            tmp_path / "s", root_sealer(tmp_path / "root.key"), SystemClock(), "x", journalled=500
+        )
+        await store.write([Event("test", "a"), Event("test", "b")])
+        numbers = [number for number, _ in await store.events_after(500)]
+        await store.close()
+        return numbers
+
+    assert asyncio.run(body()) == [501, 502]
+
+
+def test_a_store_that_is_damaged_while_it_is_open_says_so(tmp_path):
+    async def body(store):
+        for sequence in range(20):
+            await store.ingest(block(sequence), owned=True, keep=400)
+        await store.checkpoint()
+        file = tmp_path / "state" / "keys.db"
+        size = file.stat().st_size
+        with file.open("r+b") as out:
+            out.seek(4096)
+            out.write(os.urandom(size - 4096))
+        store._db.execute("PRAGMA shrink_memory")
+        with pytest.raises(OutsideError) as damaged:
+            await store.reserve("lh", PAIR, 1, "t")
+        return damaged.value.code
+
+    async def outer():
+        store = opened(tmp_path)
+        try:
+            return await body(store)
+        finally:
+            store._writer.shutdown()
+            store._db.close()
+            store._lock.close()
+
+    assert asyncio.run(outer()) == "Q-KEY-043"
+
+
+def test_a_store_of_another_version_is_refused_and_left_as_it_is(tmp_path):
+    play(tmp_path, one_key)
+    file = tmp_path / "state" / "keys.db"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = file.read_bytes()
+    with pytest.raises(OutsideError) as refused:
+        opened(tmp_path)
+    assert refused.value.code == "Q-KEY-043"
+    assert "version 99" in refused.value.cause
+    assert file.read_bytes() == before

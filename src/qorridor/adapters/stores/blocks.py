@@ -35,11 +35,11 @@ class Blocks:
         self._root = root
         self._id = store_id
 
-    def add(self, block: KeyBlock, *, owned: bool, keep: int, now: float) -> int:
-        """Store a block's first `keep` atoms; returns the bits burnt, -1 when the block is known."""
+    def add(self, block: KeyBlock, *, owned: bool, keep: int, now: float) -> int | None:
+        """Store a block's first `keep` atoms; returns the bits of the rest, None when the block is known."""
         known = self._db.execute("SELECT 1 FROM block WHERE block_id = ?", (block.block_id,)).fetchone()
         if known is not None:
-            return -1
+            return None
         atoms = min(len(block.key) // ATOM_BYTES, keep)
         dek = os.urandom(32)
         place = self._place(block.block_id)

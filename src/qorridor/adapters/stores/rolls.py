@@ -52,8 +52,8 @@ class Rolls:
     def put_state(self, row: StateRow) -> None:
         """Append a transition record; the same one may come again with its second signature."""
         self._db.execute(
-            "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (corridor, seq) DO UPDATE SET record = excluded.record",
-            (row.corridor, row.seq, row.record),
+            "INSERT INTO state VALUES (?, ?, ?, ?) ON CONFLICT (corridor, seq) DO UPDATE SET record = excluded.record",
+            (row.corridor, row.seq, row.record, self._clock.now()),
         )
 
     def last_state(self, corridor: str) -> StateRow | None:
@@ -63,6 +63,13 @@ class Rolls:
             (corridor,),
         ).fetchone()
         return None if row is None else StateRow(*row)
+
+    def states(self, corridor: str) -> list[StateRow]:
+        """All transition records that are kept, oldest first."""
+        rows = self._db.execute(
+            "SELECT corridor, seq, record FROM state WHERE corridor = ? ORDER BY seq", (corridor,)
+        )
+        return [StateRow(*row) for row in rows]
 
 
 def _place(corridor: str, epoch: int) -> str:

@@ -11,7 +11,8 @@ from typing import IO
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import OutsideError
 
-VERSION = 1
+VERSION = 2
+"""Of the tables; a store of another version is refused, not guessed at."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -27,11 +28,12 @@ CREATE INDEX IF NOT EXISTS key_txid ON key (txid);
 CREATE INDEX IF NOT EXISTS key_open ON key (expires) WHERE state IN ('reserved', 'bound');
 CREATE INDEX IF NOT EXISTS key_place ON key (block_id, first);
 CREATE TABLE IF NOT EXISTS inbox (txid TEXT PRIMARY KEY, body TEXT, at REAL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS burnt (cause TEXT PRIMARY KEY, bits INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, bits INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS roll (
   corridor TEXT, epoch INTEGER, role TEXT, phase TEXT, sealed BLOB, at REAL,
   PRIMARY KEY (corridor, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (corridor TEXT, seq INTEGER, record BLOB, PRIMARY KEY (corridor, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (
+  corridor TEXT, seq INTEGER, record BLOB, at REAL, PRIMARY KEY (corridor, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS event (n INTEGER PRIMARY KEY AUTOINCREMENT, at REAL, leaf BLOB);
 """
 
@@ -59,14 +61,23 @@ def open_database(folder: Path) -> tuple[sqlite3.Connection, IO[str]]:
         verdict = database.execute("PRAGMA quick_check").fetchone()[0]
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found not in {0, VERSION}:
+            raise sqlite3.DatabaseError(f"its tables are of version {found}, this program's of {VERSION}")
         database.executescript(_TABLES)
+        database.execute(f"PRAGMA user_version = {VERSION}")
     except sqlite3.Error as error:
         lock.close()
-        raise OutsideError(
-            "Q-KEY-043", f"the key store is damaged or cannot be written: {error}",
-            "move the file away: keys are made anew, delivered ones are in the journal", str(path),
-        ) from error  # fmt: skip
+        raise damaged(error, str(path)) from error
     return database, lock
+
+
+def damaged(error: sqlite3.Error, where: str) -> OutsideError:
+    """What a store says that cannot be read any more."""
+    return OutsideError(
+        "Q-KEY-043", f"the key store is damaged or cannot be written: {error}",
+        "move the file away: keys are made anew, delivered ones are in the journal", where,
+    )  # fmt: skip
 
 
 def settle_incarnation(database: sqlite3.Connection, folder: Path) -> tuple[str, bool]:
@@ -94,3 +105,17 @@ def set_meta(database: sqlite3.Connection, name: str, value: str) -> None:
     """Set one value of the meta table."""
     database.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                      (name, value))  # fmt: skip
+
+
+def add_to_total(database: sqlite3.Connection, name: str, bits: int) -> None:
+    """Add to one of the sums that outlive their rows: `ingested`, `delivered`, `burnt/CAUSE`."""
+    if bits:
+        database.execute(
+            "INSERT INTO total VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET bits = bits + excluded.bits",
+            (name, bits),
+        )
+
+
+def totals(database: sqlite3.Connection) -> dict[str, int]:
+    """All of those sums, in bits."""
+    return dict(database.execute("SELECT name, bits FROM total"))

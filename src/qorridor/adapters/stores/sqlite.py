@@ -13,6 +13,7 @@ from typing import TypeVar
 from qorridor.adapters.stores import schema
 from qorridor.adapters.stores.blocks import Blocks
 from qorridor.adapters.stores.keys import Keys
+from qorridor.adapters.stores.retention import prune
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.canonical import Json
@@ -27,12 +28,16 @@ from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
 Result = TypeVar("Result")
 
 FOREIGN_BLOCKS = 64
+_BURNT = "burnt/"
 
 
 class SqliteStore:
-    """KeyStore (ports.key_store) over one SQLite file; see `schema` for its tables."""
+    """KeyStore (ports.key_store) over one SQLite file; see `schema` for its tables.
 
-    def __init__(self, folder: Path, root: Sealer, clock: Clock, source: str) -> None:
+    Events are numbered after the `journalled` ones: a new store goes on where the journal of an old one ends.
+    """
+
+    def __init__(self, folder: Path, root: Sealer, clock: Clock, source: str, *, journalled: int = 0) -> None:
         self._clock = clock
         self._source = source
         self._root = root
@@ -43,9 +48,10 @@ class SqliteStore:
         self._blocks = Blocks(self._db, root, identity)
         self._keys = Keys(self._db, self._blocks, root, clock)
         self._rolls = Rolls(self._db, root, clock)
+        self._journalled = journalled
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
         if self.was_restored:
-            self._void_everything()
+            self._told(self._void_everything)
 
     async def checkpoint(self) -> None:
         """Empty the write-ahead log: erased keys stay in it otherwise, secure_delete or not."""
@@ -59,25 +65,31 @@ class SqliteStore:
         self._lock.close()
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, self._told, work)
+
+    def _told(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`, or OutsideError with what the database says."""
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            raise OutsideError(
+                "Q-KEY-044", f"the key store cannot be used: {error}",
+                "free space on its disk; nothing was changed", self._source,
+            ) from error  # fmt: skip
+        except sqlite3.DatabaseError as error:
+            raise schema.damaged(error, self._source) from error
 
     @contextmanager
     def _transaction(self, also: Sequence[Row]) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._record(also)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full disk has rolled back by itself
-                    self._db.execute("ROLLBACK")
-                raise
-        except sqlite3.OperationalError as error:
-            raise OutsideError(
-                "Q-KEY-044", f"the key store cannot be written: {error}",
-                "free space on its disk; nothing was changed", self._source,
-            ) from error  # fmt: skip
+            yield
+            self._record(also)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has rolled back by itself
+                self._db.execute("ROLLBACK")
+            raise
 
     def _record(self, rows: Sequence[Row]) -> None:
         for row in rows:
@@ -91,16 +103,13 @@ class SqliteStore:
 
     def _record_event(self, event: Event) -> None:
         now = self._clock.now()
-        number = self._db.execute("SELECT coalesce(max(n), 0) + 1 FROM event").fetchone()[0]
+        newest = self._db.execute("SELECT coalesce(max(n), 0) FROM event").fetchone()[0]
+        number = max(newest, self._journalled) + 1
         leaf = event.leaf(number, now, self._source)
         self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
 
     def _burn(self, cause: str, bits: int) -> None:
-        if bits:
-            self._db.execute(
-                "INSERT INTO burnt VALUES (?, ?) ON CONFLICT (cause) DO UPDATE SET bits = bits + excluded.bits",
-                (cause, bits),
-            )
+        schema.add_to_total(self._db, f"{_BURNT}{cause}", bits)
 
     def _void_everything(self) -> None:
         with self._transaction([Event("key.store-restored", self._source, severity="P2")]):
@@ -125,6 +134,10 @@ class SqliteStore:
         """The newest rolls of a corridor, newest first."""
         return await self._run(lambda: self._rolls.newest(corridor, most))
 
+    async def states(self, corridor: str) -> list[StateRow]:
+        """All transition records of a corridor that are kept, oldest first."""
+        return await self._run(lambda: self._rolls.states(corridor))
+
     async def last_state(self, corridor: str) -> StateRow | None:
         """The newest transition record of a corridor."""
         return await self._run(lambda: self._rolls.last_state(corridor))
@@ -148,6 +161,15 @@ class SqliteStore:
 
         return await self._run(work)
 
+    async def prune(self, journalled: int) -> None:
+        """Forget finished rows that are old enough; `journalled` events are safe in the journal."""
+
+        def work() -> None:
+            with self._transaction(()):
+                prune(self._db, self._clock.now(), journalled)
+
+        await self._run(work)
+
     # -- blocks -------------------------------------------------------------------------------
 
     async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
@@ -155,8 +177,10 @@ class SqliteStore:
 
         def work() -> None:
             with self._transaction(also):
-                burnt = self._blocks.add(block, owned=owned, keep=keep, now=self._clock.now())
-                self._burn("surplus", max(burnt, 0))
+                surplus = self._blocks.add(block, owned=owned, keep=keep, now=self._clock.now())
+                if surplus is not None:
+                    schema.add_to_total(self._db, "ingested", len(block.key) * 8)
+                    self._burn("surplus", surplus)
                 if owned:
                     self._blocks.trim(block.link, keep)
                 self._burn("unused", self._blocks.drop_spent(block.link, FOREIGN_BLOCKS))
@@ -333,17 +357,22 @@ class SqliteStore:
             self._db.execute("SELECT state, sum(count) FROM key WHERE block_id IS NOT NULL GROUP BY state")
         )
         bits = {state: atoms * ATOM_BITS for state, atoms in states.items()}
-        burnt = self._db.execute("SELECT coalesce(sum(bits), 0) FROM burnt").fetchone()[0]
-        available = self._blocks.available_bits()
-        void = bits.get("void", 0) + burnt
-        parts = (available, bits.get("reserved", 0), bits.get("bound", 0), bits.get("delivered", 0), void)
-        return KeyCounts(sum(parts), *parts)
+        sums = schema.totals(self._db)
+        burnt = sum(value for name, value in sums.items() if name.startswith(_BURNT))
+        return KeyCounts(
+            sums.get("ingested", 0), self._blocks.available_bits(), bits.get("reserved", 0), bits.get("bound", 0),
+            bits.get("delivered", 0) + sums.get("delivered", 0), bits.get("void", 0) + burnt,
+        )  # fmt: skip
 
     async def burnt(self) -> dict[str, int]:
         """Bits burnt by cause, voided keys included."""
 
         def work() -> dict[str, int]:
-            result = dict(self._db.execute("SELECT cause, bits FROM burnt"))
+            result = {
+                name.removeprefix(_BURNT): bits
+                for name, bits in schema.totals(self._db).items()
+                if name.startswith(_BURNT)
+            }
             voided = self._db.execute(
                 "SELECT cause, sum(count) FROM key WHERE state = 'void' AND block_id IS NOT NULL GROUP BY cause"
             )
