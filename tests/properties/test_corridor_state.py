@@ -51,8 +51,8 @@ def test_each_guard_lets_through_what_the_contract_says(state, seen, expected):
 def test_a_policy_that_says_stop_closes_instead_of_falling_back():
     stop = machine(State.CACHED, replace(LIMITS, fallback="stop"))
     assert stop.observe(replace(DRY, left=4)) == Proposal(State.FAIL_CLOSED, "exhausted")
-    assert not stop.allows(State.PQC_ONLY)
-    assert machine(State.CACHED).allows(State.PQC_ONLY)
+    assert not stop.allows(State.PQC_ONLY, 0)
+    assert machine(State.CACHED).allows(State.PQC_ONLY, 0)
 
 
 @pytest.mark.parametrize("state", [State.HYBRID, State.CACHED, State.PQC_ONLY])

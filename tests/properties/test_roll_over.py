@@ -14,13 +14,13 @@ from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.combine.components import Suite
 from qorridor.combine.context import Mode
-from qorridor.ports.encryptor import InUse
 from qorridor.ports.rolls import RollRow
 from qorridor.records.keys import DeliveredKey
 from qorridor.run.roll_frames import frame, read_frame
 from qorridor.run.roll_initiator import RollAborted, RollInitiator
 from qorridor.run.roll_responder import RollResponder
 from qorridor.run.roll_terms import RollTerms
+from tests.support.encryptors import Driver, Wire
 
 TERMS = RollTerms(
     "thames", "core", ("london", "hayes", "slough"), ("core-london", "core-slough"),
@@ -68,60 +68,6 @@ class Rows:
         for epoch in [epoch for epoch in self.kept if epoch < below]:
             role, phase, _ = self.kept[epoch]
             self.kept[epoch] = (role, phase, None)
-
-
-class Wire:
-    """What both encryptors share: the trunk of an epoch exists when both ends hold its key."""
-
-    def __init__(self):
-        self.keys = {"i": {}, "r": {}}
-        self.accepted, self.switched = set(), None
-        self.history = []
-
-    def live(self):
-        epoch = self.switched
-        if epoch in self.accepted and self.keys["i"].get(epoch) == self.keys["r"].get(epoch) is not None:
-            return epoch
-        return None
-
-
-class Driver:
-    """One end's encryptor, alive on its own: it survives the death of its node."""
-
-    def __init__(self, wire, role, fate):
-        self.wire, self.role, self.fate = wire, role, fate
-
-    async def prepare(self, epoch, key, reason):
-        await self.fate.step()
-        held = self.wire.keys[self.role].setdefault(epoch, bytes(key.reveal()))
-        assert held == bytes(key.reveal()), "two keys for one epoch"
-
-    async def commit(self, epoch, step):
-        await self.fate.step()
-        assert epoch in self.wire.keys[self.role], "committed before it was prepared"
-        if step == "accept":
-            self.wire.accepted.add(epoch)
-        else:
-            assert epoch in self.wire.accepted, "the initiator switched before the responder accepted"
-            self.wire.switched = epoch
-            self.wire.history.append(epoch)
-        await self.fate.step()
-
-    async def probe(self, epoch):
-        return InUse(self.wire.live(), "double")
-
-    async def running(self):
-        return self.wire.live()
-
-    async def rollback(self, epoch, reason):
-        self.wire.keys[self.role].pop(epoch, None)
-
-    async def retire(self, epoch):
-        for old in [number for number in self.wire.keys[self.role] if number <= epoch]:
-            del self.wire.keys[self.role][old]
-
-    async def kill(self, reason):
-        self.wire.keys[self.role].clear()
 
 
 class World:

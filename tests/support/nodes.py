@@ -28,6 +28,8 @@ def block(link, sequence, atoms=65, simulated=True):
 class Net:
     """Sites with store, key manager and listener; `break_wire` makes a neighbour unreachable."""
 
+    window = 600.0
+
     def __init__(self, organisation, folder, links=None):
         self.organisation, self.folder = organisation, Path(folder)
         self.links = links or LINKS
@@ -48,7 +50,7 @@ class Net:
         self.clients[site] = {other: self._client(site, other) for other in self.topology.neighbours(site)}
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,
-            Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), 1000), window=600.0,
+            Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), 1000), window=self.window,
         )  # fmt: skip
         server = PeerServer(
             self.managers[site],

@@ -11,40 +11,32 @@ import contextlib
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, QorridorError
 from qorridor.combine.context import Mode
 from qorridor.ports.encryptor import Encryptor
 from qorridor.ports.peer_node import PathSupply
-from qorridor.ports.rolls import KeyExchange, RollRow, RollStore, Row, Signer, StateRow
+from qorridor.ports.rolls import KeyExchange, RollRow, RollStore, Row, StateRow
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
 from qorridor.run.corridor_state import CorridorState, Limits, Observation, Proposal, State
+from qorridor.run.history import History, StateSigner
 from qorridor.run.key_manager import KeyManager
 from qorridor.run.roll_frames import Frame, frame, read_frame
 from qorridor.run.roll_initiator import RollAborted, RollInitiator
 from qorridor.run.roll_responder import RollResponder
 from qorridor.run.roll_terms import RollTerms
-from qorridor.run.transition import CONTEXT, GENESIS, Transition, follows, read_transition
+from qorridor.run.transition import Transition, read_transition
 
 TICK_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 QUIET_SECONDS = 5.0
 """The same trouble is journalled once in this span."""
 KEY_BITS = 256
-
-
-class StateSigner(Signer, Protocol):
-    """A signer that also learns the other end's key."""
-
-    public: bytes
-
-    def learn(self, site: str, public: bytes) -> None:
-        """Remember the state key of a site."""
-        ...
+_EVERY_EPOCH = 1 << 62
 
 
 class CorridorEnd:
@@ -61,10 +53,11 @@ class CorridorEnd:
         self.machine = CorridorState(limits)
         self._manager, self._store, self._encryptor = manager, store, encryptor
         self._signer, self._clock = signer, clock
+        self._history = History(terms.corridor, self.role, site, self._other, terms.policy_digest, signer)
         self._control_bytes = control
         self._alarm = policy_alarm
         self._lock = asyncio.Lock()
-        self._last: Transition | None = None
+        self._to_kill = ""
         self._epoch, self._rolled_at = 0, -math.inf
         self._mismatches = 0
         self._told: dict[str, float] = {}
@@ -120,16 +113,16 @@ class CorridorEnd:
         return await self._manager.collect(responder, initiator, key_ids, also=rows)
 
     def _mode_now(self) -> tuple[Mode | None, int]:
-        return self.machine.state.mode, self._last.seq if self._last else 0
+        return self.machine.state.mode, self._history.seq
 
     # -- life ---------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Observe, move, roll until cancelled; an error of the world is journalled and tried again."""
-        await self._restore()
+        await self.restore()
         while True:
             try:
-                await self._tick()
+                await self.tick()
             except QorridorError as error:
                 await self._note_trouble(error)
             except ValueError as error:
@@ -139,39 +132,62 @@ class CorridorEnd:
                 ))  # fmt: skip
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _restore(self) -> None:
+    async def restore(self) -> None:
+        """Go on in the state of the newest record; nothing that was decided is decided anew."""
         row = await self._store.last_state(self.terms.corridor)
         if row is not None:
-            self._last = read_transition(row.record)
-            self.machine.enter(self._last.to, self._clock.monotonic(), self._last.cause)
-            if self._last.deadline:
-                left = self._last.deadline - self._clock.now()
+            last = self._history.last = read_transition(row.record)
+            kept = [read_transition(row.record) for row in await self._store.states(self.terms.corridor)]
+            self._remember_episodes(kept)
+            self.machine.enter(last.to, self._clock.monotonic(), last.cause)
+            if last.deadline:
+                left = last.deadline - self._clock.now()
                 self.machine.episode_deadline = self._clock.monotonic() + left
         try:
+            if self.machine.state is State.FAIL_CLOSED:
+                await self._kill(self.machine.closed_by)
+                return
             recover = self._initiator.recover if self.role == "i" else self._responder.reinstall
-            epoch = await recover() if self.machine.state is not State.FAIL_CLOSED else None
+            epoch = await recover()
             if epoch is not None:
                 self._note_roll(epoch)
         except QorridorError as error:
             await self._note_trouble(error)
 
-    async def _tick(self) -> None:
+    def _remember_episodes(self, records: Sequence[Transition]) -> None:
+        """The times in PQC_ONLY that the records tell of; the last one goes on until now."""
+        offset = self._clock.monotonic() - self._clock.now()
+        ends = [float(record.time) for record in records[1:]] + [self._clock.now()]
+        self.machine.episodes = [
+            (record.time + offset, end + offset)
+            for record, end in zip(records, ends, strict=True)
+            if record.to is State.PQC_ONLY
+        ]
+
+    async def tick(self) -> None:
+        """One observation and what follows from it: a transition, a roll, or nothing."""
         now = self._clock.monotonic()
-        if self.role == "i":
-            await self._measure(now)
-        seen = self._observation(now)
-        proposal = self.machine.observe(seen)
-        if proposal is not None and (self.role == "i" or proposal.to is State.FAIL_CLOSED):
+        if self._to_kill:
+            await self._kill(self._to_kill)
+        if self.role == "r":  # it sees no supply: alone it only closes
+            if (closing := self.machine.must_close(self._observation(now))) is not None:
+                await self._move(closing)
+            return
+        await self._measure(now)
+        proposal = self.machine.observe(self._observation(now))
+        if proposal is not None:
             await self._move(proposal)
-        if self.role == "i" and self.machine.state.mode is not None and now >= self._next_roll:
+        if self.machine.state.mode is not None and now >= self._next_roll:
             await self._roll(self.machine.state.mode)
 
     def _observation(self, now: float) -> Observation:
-        alarm = self._alarm or ("mac-mismatch" if self._mismatches >= 2 else "")
         supply = self.supply
         silence = supply.silence + (now - self._supply_at if math.isfinite(self._supply_at) else 0.0)
         age = now - self._rolled_at if self._epoch else math.inf
-        return Observation(now, supply.left, supply.fresh, silence, age, alarm)
+        return Observation(now, supply.left, supply.fresh, silence, age, self._alarm_now())
+
+    def _alarm_now(self) -> str:
+        return self._alarm or ("mac-mismatch" if self._mismatches >= 2 else "")
 
     async def _measure(self, now: float) -> None:
         if now - self._supply_at < 1.0 and math.isfinite(self._supply_at):
@@ -209,7 +225,7 @@ class CorridorEnd:
                 )
 
             try:
-                await self._initiator.roll(epoch, mode, self._last.seq if self._last else 0, supply)
+                await self._initiator.roll(epoch, mode, self._history.seq, supply)
             except RollAborted as aborted:
                 self._mismatches = self._mismatches + 1 if aborted.abort_cause == "mac-mismatch" else 0
                 raise
@@ -231,29 +247,35 @@ class CorridorEnd:
     # -- state --------------------------------------------------------------------------------
 
     async def _move(self, proposal: Proposal) -> None:
-        record = self._record(proposal)
-        record = record.signed(self.role, self._signer.sign(record.payload(), CONTEXT))
+        record = self._history.propose(
+            self.machine.state, proposal, self._epoch, self._supply_told(), self._deadline(proposal.to),
+            int(self._clock.now()),
+        )  # fmt: skip
         if record.to is State.FAIL_CLOSED:
             await self._enter(record)  # alone and at once; the other end is told afterwards
             await self._send_state(record)
             return
         answer = await self._send_state(record)
-        if answer.seq == record.seq and answer.payload() == record.payload() and answer.is_complete:
+        if (
+            answer.payload() == record.payload()
+            and answer.is_complete
+            and self._history.is_from_other(answer)
+        ):
             await self._enter(answer)
-        elif not follows(answer, self._last, self.machine.state) and self._is_valid(answer):
+        elif self._history.is_from_other(answer) and self._may_enter(answer):
             await self._enter(answer)  # the other end was ahead: an earlier answer was lost
+        elif self._history.last is not None:
+            await self._send_state(self._history.last)  # it is behind: both go on from what this end holds
 
-    def _record(self, proposal: Proposal) -> Transition:
-        limits, last = self.machine.limits, self._last
-        deadline = 0
-        if proposal.to is State.PQC_ONLY:
-            deadline = int(self._clock.now() + limits.fallback_limit)
-        return Transition(
-            self.terms.corridor, 1 if last is None else last.seq + 1, self.machine.state, proposal.to,
-            proposal.cause, self._epoch, self.terms.policy_digest,
-            (max(self.supply.left, 0), limits.floor, limits.keys_per_roll, int(limits.interval * 1000)),
-            self.role, GENESIS if last is None else last.digest, deadline, int(self._clock.now()),
-        )  # fmt: skip
+    def _supply_told(self) -> tuple[int, int, int, int]:
+        limits = self.machine.limits
+        return max(self.supply.left, 0), limits.floor, limits.keys_per_roll, int(limits.interval * 1000)
+
+    def _deadline(self, to: State) -> int:
+        if to is not State.PQC_ONLY:
+            return 0
+        left = self.machine.fallback_left(self._clock.monotonic())
+        return int(self._clock.now() + min(self.machine.limits.fallback_limit, left))
 
     async def _send_state(self, record: Transition) -> Transition:
         answer = await self._control(frame("STATE", record=record.encode(), public=self._signer.public))
@@ -265,35 +287,22 @@ class CorridorEnd:
         told, public = message.fields("record", "public")
         self._signer.learn(self._other, public)
         record = read_transition(told)
-        if not self._is_signed_by_other(record):
+        if not self._history.is_from_other(record):
             raise ValueError("the transition record is not signed by the other end")
-        if self._may_enter(record):
-            if record.to is not State.FAIL_CLOSED:
-                record = record.signed(self.role, self._signer.sign(record.payload(), CONTEXT))
-            await self._enter(record)
-        last = self._last if self._last is not None else record
+        if self._history.is_fork(record):
+            self._alarm = "state-fork"
+        elif self._may_enter(record):
+            await self._enter(record if record.is_complete else self._history.signed(record))
+        last = self._history.last if self._history.last is not None else record
         return frame("STATE", record=last.encode(), public=self._signer.public)
 
     def _may_enter(self, record: Transition) -> bool:
-        if record.policy_digest != self.terms.policy_digest or not self.machine.allows(record.to):
+        """Whether this end goes where the other one says: its own alarms and its own policy come first."""
+        if record.to is not State.FAIL_CLOSED and (
+            self._alarm_now() or not self.machine.allows(record.to, self._clock.monotonic())
+        ):
             return False
-        if not follows(record, self._last, self.machine.state):
-            return True
-        # Two records with one number: closing is the stricter and wins.
-        last = self._last
-        return (
-            record.to is State.FAIL_CLOSED
-            and last is not None
-            and record.seq == last.seq
-            and last.to is not State.FAIL_CLOSED
-        )
-
-    def _is_signed_by_other(self, record: Transition) -> bool:
-        signature = record.signature_r if self.role == "i" else record.signature_i
-        return bool(signature) and self._signer.verify(self._other, record.payload(), signature, CONTEXT)
-
-    def _is_valid(self, record: Transition) -> bool:
-        return record.is_complete and self._is_signed_by_other(record) and self.machine.allows(record.to)
+        return self._history.may_be_next(record, self.machine.state)
 
     async def _enter(self, record: Transition) -> None:
         closing = record.to is State.FAIL_CLOSED
@@ -306,11 +315,21 @@ class CorridorEnd:
             severity="P2" if closing or record.to is State.PQC_ONLY else "P4", corridor=self.terms.corridor,
         )  # fmt: skip
         await self._store.write([StateRow(record.corridor, record.seq, record.encode()), event])
-        self._last = record
+        self._history.last = record
         self.machine.enter(record.to, self._clock.monotonic(), record.cause)
         self._next_roll = -math.inf
         if closing:
-            await self._encryptor.kill(record.cause)
+            await self._kill(record.cause)
+
+    async def _kill(self, cause: str) -> None:
+        """Stop the traffic and forget the keys that it used: what opens again, opens on a fresh one.
+
+        Tried again at each look until the encryptor has shown that it stopped.
+        """
+        self._to_kill = cause
+        await self._store.forget_outputs(self.terms.corridor, _EVERY_EPOCH)
+        await self._encryptor.kill(cause)
+        self._to_kill = ""
 
     async def _note_trouble(self, error: QorridorError) -> None:
         now = self._clock.monotonic()

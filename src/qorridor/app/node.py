@@ -20,7 +20,7 @@ from qorridor.adapters.wire.key_exchange import HybridKeyExchange
 from qorridor.adapters.wire.signing import NodeSigner, is_signed
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
-from qorridor.app.corridor import CorridorEnd, StateSigner
+from qorridor.app.corridor import CorridorEnd
 from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
 from qorridor.app.node_journal import NodeJournal
@@ -182,9 +182,8 @@ class Node:
         site = self.settings.site
         peer = self.peers[terms.other(site)]
         driver = TlsTunnelDriver(Path(f"tunnel-{terms.tunnel}-{site}") / "tunnel.sock")
-        signer: StateSigner = self.signer
         return CorridorEnd(
-            site, terms, limits, self.manager, self.store, driver, HybridKeyExchange(), signer, self.clock,
+            site, terms, limits, self.manager, self.store, driver, HybridKeyExchange(), self.signer, self.clock,
             self.entropy, control=lambda frame: peer.control(name, frame), group=peer.control_group,
             policy_alarm=await self._policy_alarm(terms.tunnel, limits),
         )  # fmt: skip

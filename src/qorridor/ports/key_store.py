@@ -60,7 +60,8 @@ class Pad:
 
 @dataclass(frozen=True, slots=True)
 class LinkStock:
-    """Atoms of one link at this end, by what may be done with them."""
+    """Atoms of one link at this end, by what may be done with them; `available` and `foreign` count those
+    that lie together for whole keys."""
 
     available: int
     foreign: int
@@ -149,8 +150,8 @@ class KeyStore(Protocol):
         """Give up a whole block whose two ends disagree."""
         ...
 
-    async def stock(self, link: str) -> LinkStock:
-        """What lies in store for one link."""
+    async def stock(self, link: str, each: int = 1) -> LinkStock:
+        """What lies in store for one link, for keys of `each` atoms in a row."""
         ...
 
     async def count(self) -> KeyCounts:

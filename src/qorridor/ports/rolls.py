@@ -55,6 +55,10 @@ class RollStore(Protocol):
         """The newest transition record of a corridor."""
         ...
 
+    async def states(self, corridor: str) -> list[StateRow]:
+        """All transition records of a corridor that are kept, oldest first."""
+        ...
+
     async def forget_outputs(self, corridor: str, below: int) -> None:
         """Erase the stored outputs of all epochs below `below`."""
         ...

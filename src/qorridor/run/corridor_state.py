@@ -70,12 +70,20 @@ class Limits:
         return max(3 * self.interval, 30.0)
 
     @property
+    def fallback_total(self) -> float:
+        """Longest time in PQC_ONLY within any thirty days: three episodes."""
+        return 3 * self.fallback_limit
+
+    @property
     def target(self) -> int:
         """Keys that a link keeps in stock for this corridor: floor and reserve, at least what the guard
         of a return asks for, and two rolls while the next block is made."""
         return self.floor + max(self.reserve, 8 * self.keys_per_roll) + 2 * self.keys_per_roll
 
 
+THIRTY_DAYS = 30 * 86400.0
+_OPENS_BY_ITSELF = frozenset({"restart", "exhausted", "fallback-limit", "key-age"})
+"""Causes after which no person has to release a closed corridor."""
 FLOOR_ROLLS = 4
 """An orderly exit and one restart."""
 
@@ -129,16 +137,17 @@ class CorridorState:
     since: float = -math.inf
     closed_by: str = "restart"
     episode_deadline: float = math.inf
+    episodes: list[tuple[float, float]] = field(default_factory=list)
+    """Begin and end of each time in PQC_ONLY that is over."""
     _fresh_since: float | None = None
     _changes: deque[float] = field(default_factory=deque)
 
     def observe(self, seen: Observation) -> Proposal | None:
         """The transition to propose now, if any."""
         self._note_supply(seen)
-        closing = self._closing(seen)
-        if closing is not None:
-            return None if self.state is State.FAIL_CLOSED else Proposal(State.FAIL_CLOSED, closing)
-        if seen.now - self.since < self.limits.dwell:
+        if (closing := self.must_close(seen)) is not None:
+            return closing
+        if seen.alarm or seen.now - self.since < self.limits.dwell:
             return None
         proposal = self._moving(seen)
         if (
@@ -151,16 +160,33 @@ class CorridorState:
 
     def enter(self, state: State, now: float, cause: str) -> None:
         """A complete transition record says so."""
+        if self.state is State.PQC_ONLY:
+            self.episodes = [*self._recent(now), (self.since, now)]
         if state is State.PQC_ONLY:
-            self.episode_deadline = now + self.limits.fallback_limit
+            self.episode_deadline = now + min(self.limits.fallback_limit, self.fallback_left(now))
         elif state is not State.FAIL_CLOSED:
             self.episode_deadline = math.inf
         self.state, self.since, self.closed_by = state, now, cause
         self._changes.append(now)
 
-    def allows(self, to: State) -> bool:
-        """Whether this end's own policy lets the corridor go there at all."""
-        return to is not State.PQC_ONLY or self.limits.fallback == "pqc"
+    def must_close(self, seen: Observation) -> Proposal | None:
+        """FAIL_CLOSED, for what needs no look at the supply: an alarm, an old key, the end of the time box."""
+        closing = None if self.state is State.FAIL_CLOSED else self._closing(seen)
+        return None if closing is None else Proposal(State.FAIL_CLOSED, closing)
+
+    def allows(self, to: State, now: float) -> bool:
+        """Whether this end's own policy lets the corridor go there now."""
+        if self.state is State.FAIL_CLOSED and to is not State.FAIL_CLOSED:
+            return self.closed_by in _OPENS_BY_ITSELF
+        return to is not State.PQC_ONLY or (self.limits.fallback == "pqc" and self.fallback_left(now) > 0)
+
+    def fallback_left(self, now: float) -> float:
+        """Seconds that PQC_ONLY may still take of the thirty days that end at `now`."""
+        spent = sum(end - max(begin, now - THIRTY_DAYS) for begin, end in self._recent(now))
+        return max(0.0, self.limits.fallback_total - spent)
+
+    def _recent(self, now: float) -> list[tuple[float, float]]:
+        return [(begin, end) for begin, end in self.episodes if end > now - THIRTY_DAYS]
 
     def _note_supply(self, seen: Observation) -> None:
         flowing = seen.fresh >= self.limits.up_factor * self.limits.demand and seen.silence <= max(
@@ -205,17 +231,22 @@ class CorridorState:
             case State.CACHED if self._has_returned(seen):
                 return Proposal(State.HYBRID, "supply-restored")
             case State.CACHED if seen.left <= limits.floor:
-                allowed = limits.fallback == "pqc"
-                return Proposal(State.PQC_ONLY if allowed else State.FAIL_CLOSED, "exhausted")
+                return self._without_reserve(seen.now)
             case State.PQC_ONLY if self._has_returned(seen) and seen.left >= self._enough_to_return():
                 return Proposal(State.HYBRID, "supply-restored")
         return None
+
+    def _without_reserve(self, now: float) -> Proposal:
+        if self.allows(State.PQC_ONLY, now):
+            return Proposal(State.PQC_ONLY, "exhausted")
+        spent = self.limits.fallback == "pqc"
+        return Proposal(State.FAIL_CLOSED, "fallback-limit" if spent else "exhausted")
 
     def _may_open(self, seen: Observation) -> bool:
         limits = self.limits
         enough = seen.left >= limits.floor + 8 * limits.keys_per_roll
         return (
-            self.closed_by in {"restart", "exhausted", "fallback-limit", "key-age"}
+            self.closed_by in _OPENS_BY_ITSELF
             and enough
             and (seen.fresh >= limits.demand or seen.left >= 0.25 * limits.reserve)
             and seen.silence <= limits.no_fresh_key

@@ -272,7 +272,7 @@ class KeyManager:
             return PathSupply(1_000_000, 1e9, 0.0)
         link = self.topology.link_between(path[0], path[1])
         cost = atoms_for(size_bits) + (_TAG_ATOMS if relayed else 0)
-        stock = await self.store.stock(link)
+        stock = await self.store.stock(link, cost)
         meter, now = self._meters[link], self._clock.monotonic()
         own = PathSupply(stock.available // cost, meter.rate(now) / cost, meter.silence(now))
         if len(path) == 2:

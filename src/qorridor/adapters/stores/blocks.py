@@ -189,12 +189,12 @@ class Blocks:
         self._db.execute("DELETE FROM block")
         return left
 
-    def stock(self, link: str) -> LinkStock:
-        """Atoms of a link by ownership."""
+    def stock(self, link: str, each: int) -> LinkStock:
+        """Atoms of a link by ownership; a tail too short for `each` in a row counts for nothing."""
         own, foreign, blocks, simulated = self._db.execute(
-            "SELECT coalesce(sum(CASE WHEN owned THEN atoms - cursor END), 0),"
-            " coalesce(sum(CASE WHEN owned THEN 0 ELSE atoms - cursor END), 0), count(*),"
-            " coalesce(max(simulated), 0) FROM block WHERE link = ?", (link,),
+            "SELECT coalesce(sum(CASE WHEN owned THEN (atoms - cursor) / :each * :each END), 0),"
+            " coalesce(sum(CASE WHEN owned THEN 0 ELSE (atoms - cursor) / :each * :each END), 0), count(*),"
+            " coalesce(max(simulated), 0) FROM block WHERE link = :link", {"link": link, "each": each},
         ).fetchone()  # fmt: skip
         return LinkStock(own, foreign, blocks, bool(simulated))
 

@@ -187,9 +187,9 @@ class SqliteStore:
 
         await self._run(work)
 
-    async def stock(self, link: str) -> LinkStock:
-        """What lies in store for one link."""
-        return await self._run(lambda: self._blocks.stock(link))
+    async def stock(self, link: str, each: int = 1) -> LinkStock:
+        """What lies in store for one link, for keys of `each` atoms in a row."""
+        return await self._run(lambda: self._blocks.stock(link, each))
 
     # -- agreement ----------------------------------------------------------------------------
 

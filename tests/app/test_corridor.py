@@ -1,0 +1,298 @@
+"""Both ends of a corridor over real stores, real mutual TLS and a trusted node; only the encryptors are played."""
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+
+from qorridor.adapters.wire.key_exchange import HybridKeyExchange
+from qorridor.adapters.wire.signing import NodeSigner
+from qorridor.app.corridor import CorridorEnd
+from qorridor.base import cbor
+from qorridor.base.errors import OutsideError, QorridorError
+from qorridor.combine.components import Suite
+from qorridor.run.corridor_state import Limits, State
+from qorridor.run.roll_frames import frame, read_frame
+from qorridor.run.roll_terms import RollTerms
+from qorridor.run.transition import read_transition
+from tests.support.encryptors import Driver, Wire
+from tests.support.loop import run
+from tests.support.nodes import Net
+from tests.support.world import Entropy
+
+ENDS = ("london", "slough")
+TERMS = RollTerms(
+    "thames", "core", ("london", "hayes", "slough"), ("core-london", "core-slough"),
+    Suite("MLKEM768-X25519-HKDF-SHA384"), "policy", bytes(48),
+)  # fmt: skip
+LIMITS = Limits(
+    interval=2, floor=4, reserve=10, fallback="pqc", fallback_limit=600, no_fresh_key=12, window=24,
+    down_factor=0.8, up_factor=1.2, return_after=4, dwell=2, max_transitions_per_hour=600,
+)  # fmt: skip
+
+
+class Corridor(Net):
+    """`thames` from London over Hayes to Slough; time passes when `second` says so."""
+
+    window = 24.0
+
+    def __init__(self, organisation, folder, limits=LIMITS, **alarms):
+        super().__init__(organisation, folder)
+        self.limits, self.alarms = limits, alarms
+        self.wire, self.ends, self.sequence, self.troubles = Wire(), {}, 0, []
+        self.tampered = None
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        for site in ENDS:
+            self.build(site)
+        return self
+
+    def build(self, site):
+        """The end at `site` as a fresh process finds it."""
+        other = ENDS[1 - ENDS.index(site)]
+        peer = self._client(site, other)
+        self.clients[site][other] = peer
+
+        async def control(data):
+            return await peer.control("thames", data)
+
+        self.ends[site] = CorridorEnd(
+            site, TERMS, self.limits, self.managers[site], self.stores[site],
+            Driver(self.wire, "i" if site == "london" else "r"), HybridKeyExchange(),
+            NodeSigner(self.folder / site / "state.key"), self.clock, Entropy(f"corridor-{site}"),
+            control=control, group=peer.control_group, policy_alarm=self.alarms.get(site, ""),
+        )  # fmt: skip
+        return self.ends[site]
+
+    async def control(self, corridor, sender, data, group):
+        """What the node at the other end answers."""
+        site = ENDS[1 - ENDS.index(sender)]
+        if self.tampered is not None:
+            data = self.tampered(data)
+        return await self.ends[site].on_control(data, group)
+
+    async def second(self, *, supply=True):
+        """One second later: new blocks or none, one look of each end."""
+        self.clock.time += 1
+        if supply:
+            await self.fill(atoms=8, sequences=(self.sequence, self.sequence + 1))
+            self.sequence += 2
+        for end in self.ends.values():
+            try:
+                await end.tick()
+            except QorridorError as error:
+                self.troubles.append(error)
+
+    async def until(self, state, *, supply=True, seconds=120):
+        """Seconds until both ends are in `state`."""
+        for passed in range(seconds):
+            if all(end.machine.state is state for end in self.ends.values()):
+                return passed
+            await self.second(supply=supply)
+        told = [end.status() for end in self.ends.values()]
+        pytest.fail(f"not both {state} after {seconds} s: {told} {self.troubles[-3:]}")
+
+    async def records(self, site):
+        """The transition records that a site keeps."""
+        return [read_transition(row.record) for row in await self.stores[site].states("thames")]
+
+
+def played(organisation, folder, body, limits=LIMITS, **alarms):
+    async def main():
+        async with Corridor(organisation, folder, limits, **alarms) as corridor:
+            return await body(corridor)
+
+    return run(main())
+
+
+@pytest.mark.requirement("A-27")
+def test_a_corridor_goes_through_every_state_and_back_with_two_signatures_each_time(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(6):
+            await corridor.second()
+        live = corridor.wire.live()
+        assert live >= 3
+        await corridor.until(State.CACHED, supply=False)
+        await corridor.until(State.PQC_ONLY, supply=False)
+        left = corridor.ends["london"].status()["left"]
+        for _ in range(6):
+            await corridor.second(supply=False)
+        assert corridor.ends["london"].status()["left"] == left <= LIMITS.floor, "the floor is not spent"
+        assert corridor.wire.live() > live, "it re-keys without QKD"
+        await corridor.until(State.HYBRID)
+        return [await corridor.records(site) for site in ENDS], corridor.wire
+
+    (near, far), wire = played(organisation, folder, body)
+    assert [record.digest for record in near] == [record.digest for record in far]
+    assert [str(record.to) for record in near] == ["HYBRID", "CACHED", "PQC_ONLY", "HYBRID"]
+    assert all(record.signature_i and record.signature_r for record in near)
+    assert wire.killed == []
+
+
+@pytest.mark.requirement("A-27")
+def test_a_policy_that_says_stop_ends_the_traffic_at_both_ends_and_opens_again_by_itself(
+    organisation, folder
+):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        await corridor.until(State.FAIL_CLOSED, supply=False)
+        killed = list(corridor.wire.killed)
+        for _ in range(4):
+            await corridor.second(supply=False)
+        print(
+            [str(e.machine.state) for e in corridor.ends.values()], corridor.wire.__dict__, corridor.troubles
+        )
+        print([[(str(r.to), r.seq, r.cause) for r in await corridor.records(s)] for s in ENDS])
+        assert corridor.wire.live() is None
+        await corridor.until(State.HYBRID)
+        await corridor.second()
+        await corridor.second()
+        return killed, corridor.wire.live()
+
+    killed, live = played(organisation, folder, body, replace(LIMITS, fallback="stop"))
+    assert {role for role, _ in killed} == {"i", "r"}
+    assert live is not None
+
+
+@pytest.mark.parametrize("site", ENDS)
+def test_a_policy_that_is_not_signed_keeps_both_ends_closed(organisation, folder, site):
+    async def body(corridor):
+        for _ in range(20):
+            await corridor.second()
+        return [str(end.machine.state) for end in corridor.ends.values()], corridor.wire.live()
+
+    states, live = played(organisation, folder, body, **{site: "policy-invalid"})
+    assert (states, live) == (["FAIL_CLOSED"] * 2, None)
+
+
+@pytest.mark.parametrize("state", [State.HYBRID, State.CACHED, State.PQC_ONLY, State.FAIL_CLOSED])
+def test_a_restarted_end_goes_on_in_the_state_and_epoch_that_it_had(organisation, folder, state):
+    limits = replace(LIMITS, fallback="stop") if state is State.FAIL_CLOSED else LIMITS
+
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        await corridor.until(state, supply=state is State.HYBRID)
+        for _ in range(5):
+            await corridor.second(supply=state is State.HYBRID)
+        before = corridor.wire.live()
+        for site in ENDS:
+            end = corridor.build(site)
+            await end.restore()
+            assert end.machine.state is state
+        after = [end.status()["epoch"] for end in corridor.ends.values()]
+        assert corridor.wire.live() == before
+        await corridor.until(State.HYBRID)
+        return before, after
+
+    before, after = played(organisation, folder, body, limits)
+    assert after == ([0, 0] if before is None else [before, before])
+
+
+def test_the_time_without_qkd_within_thirty_days_is_bounded_across_restarts(organisation, folder):
+    limits = replace(LIMITS, fallback_limit=20.0)
+
+    async def body(corridor):
+        spent = 0
+        await corridor.until(State.HYBRID)
+        for _ in range(6):
+            await corridor.until(State.CACHED, supply=False)
+            while corridor.ends["london"].machine.state is State.CACHED:
+                await corridor.second(supply=False)
+            while corridor.ends["london"].machine.state is State.PQC_ONLY:
+                spent += 1
+                await corridor.second(supply=False)
+            for site in ENDS:
+                await corridor.build(site).restore()
+            await corridor.until(State.HYBRID)
+        causes = [
+            record.cause for record in await corridor.records("london") if record.to is State.FAIL_CLOSED
+        ]
+        left = corridor.ends["london"].machine.fallback_left(corridor.clock.monotonic())
+        corridor.clock.time += 31 * 86400
+        return spent, causes, left, corridor.ends["london"].machine.fallback_left(corridor.clock.monotonic())
+
+    spent, causes, left, later = played(organisation, folder, body, limits)
+    assert spent <= 60 + 6
+    assert left < 2
+    assert causes == ["fallback-limit"] * 6
+    assert later == 60
+
+
+def test_two_epochs_whose_ends_disagree_close_the_corridor(organisation, folder):
+    def forged(data):
+        message = read_frame(data)
+        if message.kind != "PREPARE":
+            return data
+        fields = cbor.decode(message.body)
+        return frame("PREPARE", **(fields | {"nonce": bytes(32)})).encode()
+
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        corridor.tampered = forged
+        await corridor.until(State.FAIL_CLOSED, seconds=30)
+        corridor.tampered = None
+        for _ in range(20):
+            await corridor.second()
+        return [(str(end.machine.state), end.machine.closed_by) for end in corridor.ends.values()]
+
+    assert played(organisation, folder, body) == [("FAIL_CLOSED", "mac-mismatch")] * 2
+
+
+def test_a_cut_control_channel_moves_nothing_until_the_key_is_too_old(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        await corridor.second()
+        corridor.break_wire("london", "slough")
+        for _ in range(int(LIMITS.key_age_cap) - 4):
+            await corridor.second()
+            assert corridor.ends["slough"].machine.state is State.HYBRID
+        for _ in range(40):
+            await corridor.second()
+        closed = [str(end.machine.state) for end in corridor.ends.values()]
+        corridor.cut.clear()
+        await corridor.until(State.HYBRID)
+        return closed, {role for role, _ in corridor.wire.killed}
+
+    assert played(organisation, folder, body) == (["FAIL_CLOSED"] * 2, {"i", "r"})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x00" * 40,
+        frame("PREPARE", epoch=1).encode(),
+        frame("STATE", record=b"", public=b"").encode(),
+        frame("CONFIRM", epoch=1).encode(),
+    ],
+)
+def test_garbage_on_the_control_channel_is_refused_and_moves_nothing(organisation, folder, message):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        before = [end.status() for end in corridor.ends.values()]
+        with pytest.raises(OutsideError):
+            await corridor.clients["london"]["slough"].control("thames", message)
+        assert [end.status() for end in corridor.ends.values()] == before
+        await corridor.second()
+
+    played(organisation, folder, body)
+
+
+def test_a_record_that_the_other_end_has_not_signed_moves_nothing(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(5):
+            await corridor.second(supply=False)
+        (record,) = await corridor.records("london")
+        forged = replace(record, seq=2, origin=State.HYBRID, to=State.CACHED, previous=record.digest)
+        stranger = NodeSigner(corridor.folder / "stranger.key")
+        for signed in (forged, forged.signed("i", stranger.sign(forged.payload(), b"qorridor/state/1"))):
+            message = frame("STATE", record=signed.encode(), public=stranger.public)
+            with contextlib.suppress(OutsideError):
+                await corridor.clients["london"]["slough"].control("thames", message.encode())
+                pytest.fail("an unsigned record was answered")
+        return corridor.ends["slough"].machine.state
+
+    assert played(organisation, folder, body) is State.HYBRID
