@@ -9,9 +9,9 @@ from qorridor.adapters.wire.key_exchange import HybridKeyExchange
 from qorridor.adapters.wire.signing import NodeSigner
 from qorridor.app.corridor import CorridorEnd
 from qorridor.base import cbor
-from qorridor.base.errors import OutsideError, QorridorError
+from qorridor.base.errors import KeySupplyError, OutsideError, QorridorError
 from qorridor.combine.components import Suite
-from qorridor.run.corridor_state import Limits, State
+from qorridor.run.corridor_state import Limits, Proposal, State
 from qorridor.run.roll_frames import frame, read_frame
 from qorridor.run.roll_terms import RollTerms
 from qorridor.run.transition import read_transition
@@ -296,3 +296,56 @@ def test_a_record_that_the_other_end_has_not_signed_moves_nothing(organisation, 
         return corridor.ends["slough"].machine.state
 
     assert played(organisation, folder, body) is State.HYBRID
+
+
+@pytest.mark.requirement("A-27")
+@pytest.mark.parametrize("supply", [True, False])
+def test_an_end_gives_up_qkd_only_when_it_sees_no_key_itself(organisation, folder, supply):
+    """An initiator that lies about its supply, and asks for a deadline in the year 4500."""
+
+    async def ask(corridor, to, deadline=0):
+        end = corridor.ends["london"]
+        record = end._history.propose(
+            corridor.ends["slough"].machine.state, Proposal(to, "exhausted"), 1, (0, 4, 1, 2000), deadline,
+            int(corridor.clock.now()),
+        )  # fmt: skip
+        answer = await end._send_state(record)
+        if answer.is_complete and answer.seq == record.seq:
+            end._history.last = answer
+        return corridor.ends["slough"].machine.state
+
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(8):
+            await corridor.second(supply=True)
+        corridor.ends["slough"].machine.since = corridor.clock.monotonic()
+        assert await ask(corridor, State.CACHED) is State.HYBRID, "the dwell is not over"
+        for _ in range(8):
+            corridor.clock.time += 1
+            if supply:
+                await corridor.fill(atoms=8, sequences=(corridor.sequence, corridor.sequence + 1))
+                corridor.sequence += 2
+        assert await ask(corridor, State.CACHED) is State.CACHED
+        corridor.clock.time += 2
+        now = int(corridor.clock.now())
+        assert await ask(corridor, State.PQC_ONLY, 80_000_000_000) is State.CACHED
+        return await ask(corridor, State.PQC_ONLY, now + int(LIMITS.fallback_limit))
+
+    assert played(organisation, folder, body) is (State.CACHED if supply else State.PQC_ONLY)
+
+
+def test_three_supplies_refused_in_a_row_are_a_dry_corridor(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(6):
+            await corridor.second()
+
+        async def empty(*_, **__):
+            raise KeySupplyError("Q-KEY-020", "insufficient keys", "wait")
+
+        corridor.managers["london"].supply = empty
+        for _ in range(9):
+            await corridor.second()
+        return [(str(end.machine.state), end.machine.closed_by) for end in corridor.ends.values()]
+
+    assert played(organisation, folder, body) == [("CACHED", "no-fresh-key")] * 2

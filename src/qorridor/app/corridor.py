@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from qorridor.base.canonical import Json
-from qorridor.base.errors import KeySupplyError, OutsideError, QorridorError
+from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.combine.context import Mode
 from qorridor.ports.encryptor import Encryptor
 from qorridor.ports.peer_node import PathSupply
@@ -33,6 +33,8 @@ from qorridor.run.transition import Transition, read_transition
 
 TICK_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+CLOCKS_APART_SECONDS = 60.0
+"""How far the two ends' wall clocks may differ before a deadline is doubted."""
 QUIET_SECONDS = 5.0
 """The same trouble is journalled once in this span."""
 KEY_BITS = 256
@@ -59,7 +61,7 @@ class CorridorEnd:
         self._lock = asyncio.Lock()
         self._to_kill = ""
         self._epoch, self._rolled_at = 0, -math.inf
-        self._mismatches = 0
+        self._mismatches = self._empty = 0
         self._told: dict[str, float] = {}
         self._next_roll = -math.inf
         self.supply = PathSupply(0, 0.0, math.inf)
@@ -140,9 +142,9 @@ class CorridorEnd:
             kept = [read_transition(row.record) for row in await self._store.states(self.terms.corridor)]
             self._remember_episodes(kept)
             self.machine.enter(last.to, self._clock.monotonic(), last.cause)
-            if last.deadline:
-                left = last.deadline - self._clock.now()
-                self.machine.episode_deadline = self._clock.monotonic() + left
+            if last.deadline:  # never later than this end's own bound, whatever the record says
+                left = self._clock.monotonic() + last.deadline - self._clock.now()
+                self.machine.episode_deadline = min(self.machine.episode_deadline, left)
         try:
             if self.machine.state is State.FAIL_CLOSED:
                 await self._kill(self.machine.closed_by)
@@ -184,7 +186,7 @@ class CorridorEnd:
         supply = self.supply
         silence = supply.silence + (now - self._supply_at if math.isfinite(self._supply_at) else 0.0)
         age = now - self._rolled_at if self._epoch else math.inf
-        return Observation(now, supply.left, supply.fresh, silence, age, self._alarm_now())
+        return Observation(now, supply.left, supply.fresh, silence, age, self._alarm_now(), self._empty)
 
     def _alarm_now(self) -> str:
         return self._alarm or ("mac-mismatch" if self._mismatches >= 2 else "")
@@ -228,11 +230,12 @@ class CorridorEnd:
                 await self._initiator.roll(epoch, mode, self._history.seq, supply)
             except RollAborted as aborted:
                 self._mismatches = self._mismatches + 1 if aborted.abort_cause == "mac-mismatch" else 0
+                self._empty = self._empty + 1 if aborted.abort_cause == "kme-empty" else 0
                 raise
             except OutsideError:
                 self._next_roll = self._clock.monotonic() + RETRY_SECONDS  # decided: finish it soon
                 raise
-            self._mismatches = 0
+            self._mismatches = self._empty = 0
             self._note_roll(epoch)
 
     def _note_roll(self, epoch: int) -> None:
@@ -291,10 +294,37 @@ class CorridorEnd:
             raise ValueError("the transition record is not signed by the other end")
         if self._history.is_fork(record):
             self._alarm = "state-fork"
-        elif self._may_enter(record):
+        elif self._may_enter(record) and await self._agrees(record):
             await self._enter(record if record.is_complete else self._history.signed(record))
         last = self._history.last if self._history.last is not None else record
         return frame("STATE", record=last.encode(), public=self._signer.public)
+
+    async def _agrees(self, record: Transition) -> bool:
+        """Whether nothing that this end sees for itself contradicts what it is asked to sign."""
+        if record.is_complete:  # closing, or signed here before
+            return True
+        now = self._clock.monotonic()
+        cause = "it comes before the dwell of the last one is over" if self.machine.is_early(now) else ""
+        if record.to is State.PQC_ONLY and not cause:
+            cause = await self._against_fallback(record.deadline)
+        if cause:
+            await self._note_trouble(PolicyRefusal(
+                "Q-POLICY-032", f"the transition to {record.to} was not signed: {cause}",
+                "look at the supply and the clock of both ends", self._other,
+            ))  # fmt: skip
+        return not cause
+
+    async def _against_fallback(self, deadline: int) -> str:
+        """Why this end does not give up QKD now; empty when it does. The supply is measured from here: the
+        same links, the blocks that this side owns."""
+        if deadline > self._deadline(State.PQC_ONLY) + CLOCKS_APART_SECONDS:
+            return "its end lies beyond what this end's policy allows"
+        path = tuple(reversed(self.terms.path))
+        try:
+            seen = await self._manager.path_supply(path, KEY_BITS, relayed=len(path) > 2)
+        except (OutsideError, KeySupplyError):
+            return ""  # nothing is seen from here: no contradiction
+        return "keys arrive here" if self.machine.is_supplied(seen.fresh, seen.silence) else ""
 
     def _may_enter(self, record: Transition) -> bool:
         """Whether this end goes where the other one says: its own alarms and its own policy come first."""

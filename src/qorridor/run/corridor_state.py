@@ -84,6 +84,7 @@ class Limits:
 THIRTY_DAYS = 30 * 86400.0
 _OPENS_BY_ITSELF = frozenset({"restart", "exhausted", "fallback-limit", "key-age"})
 """Causes after which no person has to release a closed corridor."""
+_REFUSALS = 3
 FLOOR_ROLLS = 4
 """An orderly exit and one restart."""
 
@@ -110,7 +111,8 @@ def limits_of(estate: Estate, corridor: str) -> Limits:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one end sees at `now` (seconds, monotonic): key supply of the path, age of the epoch in use
-    (infinite before the first), and an alarm that closes the corridor at once."""
+    (infinite before the first), an alarm that closes the corridor at once, and how many supplies in a row
+    were refused for want of key."""
 
     now: float
     left: int
@@ -118,6 +120,7 @@ class Observation:
     silence: float
     epoch_age: float
     alarm: str = ""
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,15 @@ class CorridorState:
             return self.closed_by in _OPENS_BY_ITSELF
         return to is not State.PQC_ONLY or (self.limits.fallback == "pqc" and self.fallback_left(now) > 0)
 
+    def is_early(self, now: float) -> bool:
+        """Whether the other end's proposal comes long before the dwell is over; both entered at about one time."""
+        return self.state is not State.FAIL_CLOSED and now - self.since < 0.5 * self.limits.dwell
+
+    def is_supplied(self, fresh: float, silence: float) -> bool:
+        """Whether fresh keys arrive as a return to HYBRID asks for it."""
+        flowing = self.limits.up_factor * self.limits.demand
+        return fresh >= flowing and silence <= 0.5 * self.limits.no_fresh_key
+
     def fallback_left(self, now: float) -> float:
         """Seconds that PQC_ONLY may still take of the thirty days that end at `now`."""
         spent = sum(end - max(begin, now - THIRTY_DAYS) for begin, end in self._recent(now))
@@ -200,6 +212,7 @@ class CorridorState:
     def _is_dry(self, seen: Observation) -> bool:
         return (
             seen.silence > self.limits.no_fresh_key
+            or seen.refusals >= _REFUSALS
             or seen.fresh < self.limits.down_factor * self.limits.demand
         )
 
