@@ -174,8 +174,9 @@ def test_a_restarted_end_goes_on_in_the_state_and_epoch_that_it_had(organisation
     async def body(corridor):
         await corridor.until(State.HYBRID)
         await corridor.until(state, supply=state is State.HYBRID)
-        for _ in range(5):
-            await corridor.second(supply=state is State.HYBRID)
+        if state is not State.CACHED:  # its reserve is short: it would not stay
+            for _ in range(5):
+                await corridor.second(supply=state is State.HYBRID)
         before = corridor.wire.live()
         for site in ENDS:
             end = corridor.build(site)

@@ -201,8 +201,10 @@ class CorridorState:
         return [(begin, end) for begin, end in self.episodes if end > now - THIRTY_DAYS]
 
     def _note_supply(self, seen: Observation) -> None:
-        flowing = seen.fresh >= self.limits.up_factor * self.limits.demand and seen.silence <= max(
-            self.limits.no_fresh_key, 1.0
+        flowing = (
+            seen.fresh >= self.limits.up_factor * self.limits.demand
+            and seen.silence <= max(self.limits.no_fresh_key, 1.0)
+            and seen.refusals < _REFUSALS
         )
         if not flowing:
             self._fresh_since = None
