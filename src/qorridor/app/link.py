@@ -8,8 +8,8 @@ To the node: hello, block (then waits for ingested), aborted, sample, refused. F
 The fibre's first site is the transmitter and listens; the other dials. After an aborted block the ends
 connect afresh, so that no message of the old block reaches the next one.
 
-A block's length follows from its own counts (variable-length mode, so named in the record), because one
-process must serve calm and disturbed links alike; fixed-length mode is a matter of `Settings`.
+Every block yields the length that was fixed beforehand from what the link model expects, or none
+(`link_model.promised`).
 """
 
 from __future__ import annotations
