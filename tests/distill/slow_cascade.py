@@ -5,9 +5,8 @@ def slow_reconcile(alice, bob, plan):
     """Returns (error positions, bits each way, rounds, messages) of the symmetric exchange."""
     n, frame = plan.size, 65536
     diff = [int(x) ^ int(y) for x, y in zip(alice, bob, strict=True)]
-    orders = [one.order.tolist() for one in plan.passes]
-    edges = [one.edges.tolist() for one in plan.passes]
-    masks = plan.masks.tolist()
+    orders, edges = layout(plan)
+    masks = [[int(word) >> j & 1 for word in plan.words] for j in range(18)]
     known, fixed, bits, rounds = [{}, {}], set(), 0, 0
 
     def raw(which, low, high):
@@ -67,3 +66,15 @@ def slow_reconcile(alice, bob, plan):
                 task[3:] = [low, middle] if left else [middle, high]
             bits, rounds = bits + new, rounds + bool(new)
         fixed ^= {task[2][task[3]] for task in tasks}
+
+
+def layout(plan):
+    """Order and block edges of both passes, spelled out from the public permutation of a frame."""
+    n, frame = plan.size, 65536
+    orders, edges = [list(range(n)), []], [[], []]
+    for start in range(0, n, frame):
+        size = min(frame, n - start)
+        orders[1] += [start + at for at in plan.order[0].tolist() if at < size]
+        for which in (0, 1):
+            edges[which] += range(start, start + size, plan.lengths[which])
+    return orders, [[*one, n] for one in edges]

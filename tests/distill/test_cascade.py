@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qorridor.distill.aborts import BlockAbort
 from qorridor.distill.cascade import make_plan, reconcile
-from tests.distill.slow_cascade import slow_reconcile
+from tests.distill.slow_cascade import layout, slow_reconcile
 
 
 def keys(size, rate, seed):
@@ -50,7 +50,7 @@ def test_frames_of_a_block_go_in_lock_step_and_the_last_may_be_shorter():
     (left, _), _ = run(alice, bob, plan)
     assert plan.frames == 3
     assert np.array_equal(left.errors, np.flatnonzero(alice ^ bob))
-    assert sorted(plan.passes[1].order.tolist()) == list(range(140_000))
+    assert sorted(layout(plan)[0][1]) == list(range(140_000))
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.02, 0.03, 0.05])

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +37,7 @@ from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.names import Identity
+from qorridor.distill import cascade
 from qorridor.distill.block import Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -290,4 +292,6 @@ def main(options: LinkOptions) -> None:
     """Entry of the process; it ends with its node."""
     process.harden()
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.access(Path(cascade.__file__).parent, os.W_OK):  # an installation that may not be written to
+        os.environ.setdefault("NUMBA_CACHE_DIR", str(options.state.resolve() / "kernels"))
     process.run_until_signalled(LinkEnd(options).run)

@@ -35,9 +35,10 @@ def expand(seed: bytes, label: str, size: int) -> bytes:
 
 
 def shuffle(seed: bytes, label: str, size: int) -> Places:
-    """A public permutation of 0..size-1: the order of 64-bit keys, ties kept in place."""
-    keys = np.frombuffer(expand(seed, label, 8 * size), ">u8")
-    return np.argsort(keys, kind="stable").astype(np.int64)
+    """A public permutation of 0..size-1, size at most 2^16: the order of 48-bit keys, ties kept in place."""
+    keys = np.frombuffer(expand(seed, label, 8 * size), ">u8").astype(np.uint64)
+    tagged = (keys & ~np.uint64(0xFFFF)) | np.arange(size, dtype=np.uint64)
+    return (np.sort(tagged) & np.uint64(0xFFFF)).astype(np.int64)
 
 
 def random_bits(draw: Callable[[int], bytes], count: int) -> Bits:

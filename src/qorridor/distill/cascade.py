@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,27 +28,23 @@ from qorridor.distill.bits import Bits, Places, expand, shuffle
 FRAME = 65536
 MASKS = 18
 _LOAD = 0.8  # errors expected per block of pass 1: f 1.045 and half the messages of 1.0 at 10^6 bits
-_UNKNOWN = 2
-Exchange = Generator[Bits, Bits, None]
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """`order` lists positions in the order of the pass, `rank` inverts it, `edges` bound its blocks."""
-
-    order: Places
-    rank: Places
-    edges: Places
+Exchange = Generator[Bits, Bits, Bits]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Public layout of one reconciliation, the same at both ends: a function of n, q and the seed."""
+    """Public layout of one reconciliation, the same at both ends: a function of n, q and the seed.
+
+    `lengths` are the block lengths of both passes; `order` (2, FRAME) lists the places of a frame in the order
+    of pass 2 and `ranks` inverts it, row 1 for a last frame that is shorter; bit j of `words` (FRAME) says
+    whether mask j takes a place of a frame.
+    """
 
     size: int
-    passes: tuple[Pass, Pass]
-    last_blocks: Places
-    masks: NDArray[np.uint8]
+    lengths: tuple[int, int]
+    order: NDArray[np.int32]
+    ranks: NDArray[np.int32]
+    words: NDArray[np.uint32]
 
     @property
     def frames(self) -> int:
@@ -67,25 +64,18 @@ class Reconciled:
 def make_plan(size: int, qber: float, seed: bytes) -> Plan:
     """Layout for `size` bits at an expected error rate of `qber`, 0.001..0.25 (others are clipped)."""
     first = math.ceil(_LOAD / min(0.25, max(0.001, qber)))
-    frames = [min(FRAME, size - start) for start in range(0, size, FRAME)]
-    shared = shuffle(seed, "cascade pass 2", FRAME)
-    order = np.concatenate([shared[shared < n] + FRAME * f for f, n in enumerate(frames)])
-    rank = np.empty_like(order)
-    rank[order] = np.arange(size)
-    natural = np.arange(size, dtype=np.int64)
-    blocks = [-(-n // (4 * first)) for n in frames]
+    whole = shuffle(seed, "cascade pass 2", FRAME)
+    last = size % FRAME or FRAME
+    order = np.zeros((2, FRAME), np.int32)
+    order[0], order[1, :last] = whole, whole[whole < last]
+    ranks = np.zeros((2, FRAME), np.int32)
+    ranks[0, order[0]] = np.arange(FRAME)
+    ranks[1, order[1, :last]] = np.arange(last)
     masks = np.unpackbits(np.frombuffer(expand(seed, "cascade masks", MASKS * FRAME // 8), np.uint8))
-    return Plan(
-        size,
-        (Pass(natural, natural, _edges(frames, first)), Pass(order, rank, _edges(frames, 4 * first))),
-        np.cumsum(blocks) - 1,
-        masks.reshape(MASKS, FRAME),
-    )
-
-
-def _edges(frames: list[int], block: int) -> Places:
-    starts = [np.arange(0, n, block) + FRAME * f for f, n in enumerate(frames)]
-    return np.concatenate([*starts, [sum(frames)]]).astype(np.int64)
+    words = np.zeros(FRAME, np.uint32)
+    for number, mask in enumerate(masks.reshape(MASKS, FRAME)):
+        words |= mask.astype(np.uint32) << np.uint32(number)
+    return Plan(size, (first, 4 * first), order, ranks, words)
 
 
 def reconcile(bits: Bits, plan: Plan) -> Generator[Bits, Bits, Reconciled]:
@@ -93,19 +83,28 @@ def reconcile(bits: Bits, plan: Plan) -> Generator[Bits, Bits, Reconciled]:
 
     Raises BlockAbort(protocol) when the bits sent exceed the block: no key could be left.
     """
-    return (yield from _Engine(bits, plan).run())
+    return (yield from _Engine(np.ascontiguousarray(bits), plan).run())
+
+
+def kernels() -> ModuleType:
+    """The compiled loops, loaded by the first link end or bench that needs them.
+
+    The compiler keeps its results beside this package, or in the folder that NUMBA_CACHE_DIR names.
+    """
+    from qorridor.distill import cascade_kernels  # noqa: PLC0415 - a node never loads a compiler
+
+    return cascade_kernels
 
 
 class _Engine:
     def __init__(self, bits: Bits, plan: Plan) -> None:
-        self.bits, self.plan = bits, plan
-        self.prefix = [_prefix(bits[one.order]) for one in plan.passes]
-        self.known = [np.full(plan.size + 1, _UNKNOWN, np.uint8) for _ in plan.passes]
-        self.block_parity: list[Bits] = []
-        self.mask_parity = np.zeros((plan.frames, MASKS), np.uint8)
-        self.mask_known: dict[tuple[int, int, int], int] = {}
-        self.found = np.empty(0, np.int64)
-        self.ranks = [self.found, self.found]
+        self.bits, self.plan, self.loops = bits, plan, kernels()
+        self.before = tuple(self.loops.prefix(bits, plan.order, which) for which in (0, 1))
+        self.known = tuple(np.full(plan.size + 1, self.loops.UNKNOWN, np.uint8) for _ in (0, 1))
+        self.errors = np.zeros(plan.size, np.uint8)
+        self.parities: tuple[Bits, ...] = ()
+        self.masks = np.zeros(plan.frames, np.uint32)
+        self.tasks: dict[tuple[int, int], _MaskTask] = {}
         self.sent = self.rounds = 0
 
     def run(self) -> Generator[Bits, Bits, Reconciled]:
@@ -114,13 +113,12 @@ class _Engine:
             which, odd = self._odd()
             if len(odd):
                 yield from self._wave(which, odd)
-                continue
-            wrong = self._mask_state()
-            if not wrong.any():
-                return Reconciled(self.found, self.sent, self.rounds)
-            yield from self._mask_wave(wrong)
+            elif self.masks.any():
+                yield from self._mask_wave()
+            else:
+                return Reconciled(np.flatnonzero(self.errors), self.sent, self.rounds)
 
-    def _ask(self, own: Bits) -> Generator[Bits, Bits, Bits]:
+    def _ask(self, own: Bits) -> Exchange:
         """Exchange parities; returns the parity of the errors in each asked set."""
         self.sent += len(own)
         self.rounds += 1
@@ -129,135 +127,112 @@ class _Engine:
         theirs = yield own
         return own ^ theirs
 
-    def _open(self) -> Exchange:
-        tops = [np.bitwise_xor.reduceat(self._ordered(p), self.plan.passes[p].edges[:-1]) for p in (0, 1)]
-        kept = np.delete(tops[1], self.plan.last_blocks)
-        diff = yield from self._ask(np.concatenate([tops[0], kept, self._own_masks()]))
-        first, second = len(tops[0]), len(tops[0]) + len(kept)
-        self.block_parity = [diff[:first], self._deduce(diff[:first], diff[first:second])]
-        self.mask_parity = diff[second:].reshape(self.plan.frames, MASKS)
+    def _open(self) -> Generator[Bits, Bits, None]:
+        first, second = (
+            self.loops.block_parities(before, length)
+            for before, length in zip(self.before, self.plan.lengths, strict=True)
+        )
+        lasts = self._last_blocks()
+        words = self.loops.mask_parities(self.bits, self.plan.words)
+        masks = (words[:, np.newaxis] >> np.arange(MASKS, dtype=np.uint32)).astype(np.uint8) & np.uint8(1)
+        own = np.concatenate([first, np.delete(second, lasts), masks.ravel()])
+        difference = yield from self._ask(own)
+        rest = len(second) - len(lasts)
+        kept = difference[len(first) : len(first) + rest]
+        self.parities = difference[: len(first)].copy(), self._deduce(difference[: len(first)], kept, lasts)
+        told = difference[len(first) + rest :].reshape(-1, MASKS).astype(np.uint32)
+        self.masks = np.bitwise_or.reduce(told << np.arange(MASKS, dtype=np.uint32), axis=1)
 
-    def _ordered(self, which: int) -> Bits:
-        prefix = self.prefix[which]
-        return np.asarray(prefix[1:] ^ prefix[:-1], np.uint8)
+    def _last_blocks(self) -> Places:
+        """The last block of pass 2 in each frame."""
+        ends = np.minimum(np.arange(1, self.plan.frames + 1) * FRAME, self.plan.size) - 1
+        return self._block_of(ends, self.plan.lengths[1])
 
-    def _deduce(self, first: Bits, kept: Bits) -> Bits:
+    @staticmethod
+    def _block_of(ranks: Places, length: int) -> Places:
+        return (ranks // FRAME) * -(-FRAME // length) + (ranks % FRAME) // length
+
+    def _deduce(self, first: Bits, kept: Bits, lasts: Places) -> Bits:
         """Pass 2 with the last block of each frame filled in from the frame's total in pass 1."""
-        one, two = self.plan.passes
         starts = np.arange(self.plan.frames) * FRAME
-        totals = np.bitwise_xor.reduceat(first, np.searchsorted(one.edges, starts))
-        parities = np.zeros(len(two.edges) - 1, np.uint8)
-        parities[np.delete(np.arange(len(parities)), self.plan.last_blocks)] = kept
-        sums = np.bitwise_xor.reduceat(parities, np.searchsorted(two.edges, starts))
-        parities[self.plan.last_blocks] = totals ^ sums
+        totals = np.bitwise_xor.reduceat(first, self._block_of(starts, self.plan.lengths[0]))
+        parities = np.zeros(len(kept) + len(lasts), np.uint8)
+        parities[np.delete(np.arange(len(parities)), lasts)] = kept
+        sums = np.bitwise_xor.reduceat(parities, self._block_of(starts, self.plan.lengths[1]))
+        parities[lasts] = totals ^ sums
         return parities
-
-    def _own_masks(self) -> Bits:
-        rows = np.zeros(self.plan.frames * FRAME, np.uint8)
-        rows[: self.plan.size] = self.bits
-        words = np.packbits(rows.reshape(-1, FRAME), axis=1).view(np.uint64)
-        masks = np.packbits(self.plan.masks, axis=1).view(np.uint64)
-        both = [np.bitwise_xor.reduce(words & mask, axis=1) for mask in masks]
-        parity: Bits = np.bitwise_count(np.stack(both, axis=1)).astype(np.uint8) & np.uint8(1)
-        return parity.ravel()
 
     def _odd(self) -> tuple[int, Places]:
         for which in (0, 1):
-            edges = self.plan.passes[which].edges
-            blocks = np.searchsorted(edges, self.ranks[which], side="right") - 1
-            flips = np.bincount(blocks, minlength=len(edges) - 1).astype(np.uint8) & 1
-            odd = np.flatnonzero(self.block_parity[which] ^ flips)
+            odd = np.flatnonzero(self.parities[which])
             if len(odd):
                 return which, odd
         return 0, np.empty(0, np.int64)
 
-    def _wave(self, which: int, blocks: Places) -> Exchange:
+    def _wave(self, which: int, blocks: Places) -> Generator[Bits, Bits, None]:
         """Bisect disjoint odd blocks of one pass down to one error each."""
-        edges, known, prefix = self.plan.passes[which].edges, self.known[which], self.prefix[which]
-        low, high = edges[blocks].copy(), edges[blocks + 1].copy()
-        live = np.flatnonzero(high - low > 1)
-        while len(live):
-            a, b = low[live], high[live]
-            middle = (a + b) >> 1
-            unknown = known[middle] == _UNKNOWN
-            if unknown.any():
-                asked = middle[unknown]
-                known[asked] = yield from self._ask(prefix[asked] ^ prefix[a[unknown]])
-            left = (known[middle] ^ self._corrected(which, a, middle)) == 1
-            high[live] = np.where(left, middle, b)
-            low[live] = np.where(left, a, middle)
-            live = live[high[live] - low[live] > 1]
-        self._correct(self.plan.passes[which].order[low])
+        loops, plan = self.loops, self.plan
+        before, known = self.before[which], self.known[which]
+        low, high = loops.bounds(blocks, plan.lengths[which], plan.size)
+        while len(asking := loops.descend(low, high, known)):
+            difference = yield from self._ask(loops.questions(asking, low, high, before))
+            loops.answers(asking, difference, low, high, known, self.errors, plan.order, which)
+        self._correct(loops.places(low, plan.order, which, plan.size))
 
-    def _corrected(self, which: int, low: Places, high: Places) -> Bits:
-        """Parity of the errors already corrected in each interval."""
-        ranks = self.ranks[which]
-        count = np.searchsorted(ranks, high) - np.searchsorted(ranks, low)
-        return (count & 1).astype(np.uint8)
+    def _correct(self, places: Places) -> None:
+        plan = self.plan
+        self.loops.correct(
+            places, plan.lengths, self.errors, plan.ranks, plan.words, self.parities, self.known, self.masks
+        )
 
-    def _correct(self, positions: Places) -> None:
-        self.found = np.setxor1d(self.found, positions)
-        self.ranks = [np.sort(one.rank[self.found]) for one in self.plan.passes]
-
-    def _mask_state(self) -> NDArray[np.uint8]:
-        """Which masks of which frame still differ after the corrections so far."""
-        flips = np.zeros((self.plan.frames, MASKS), np.uint8)
-        np.bitwise_xor.at(flips, self.found // FRAME, self.plan.masks[:, self.found % FRAME].T)
-        return self.mask_parity ^ flips
-
-    def _mask_wave(self, wrong: NDArray[np.uint8]) -> Exchange:
+    def _mask_wave(self) -> Generator[Bits, Bits, None]:
         """Bisect the first differing mask of every frame that has one."""
-        frames = np.flatnonzero(wrong.any(axis=1)).tolist()
-        tasks = [_MaskTask(self, frame, int(np.argmax(wrong[frame]))) for frame in frames]
+        wrong = [(frame, _lowest(int(self.masks[frame]))) for frame in np.flatnonzero(self.masks).tolist()]
+        tasks = [self._task(frame, mask) for frame, mask in wrong]
         while live := [task for task in tasks if task.high - task.low > 1]:
-            asking = [task for task in live if task.key not in self.mask_known]
+            asking = [task for task in live if task.middle not in task.known]
             if asking:
-                own = np.array([task.parity() for task in asking], np.uint8)
-                answers = yield from self._ask(own)
-                for task, answer in zip(asking, answers.tolist(), strict=True):
-                    self.mask_known[task.key] = answer
+                own = np.array([task.parity(self.bits) for task in asking], np.uint8)
+                told = yield from self._ask(own)
+                for task, answer in zip(asking, told.tolist(), strict=True):
+                    task.known[task.middle] = answer
             for task in live:
-                task.descend(self.mask_known[task.key])
-        self._correct(np.array([task.position for task in tasks], np.int64))
+                task.descend(self.errors)
+        self._correct(np.array([task.places[task.low] for task in tasks], np.int64))
+
+    def _task(self, frame: int, mask: int) -> _MaskTask:
+        task = self.tasks.get((frame, mask))
+        if task is None:
+            start = FRAME * frame
+            inside = self.loops.selected(self.plan.words, mask, min(FRAME, self.plan.size - start))
+            task = self.tasks[frame, mask] = _MaskTask(inside + start, self.loops)
+        task.low, task.high = 0, len(task.places)
+        return task
+
+
+def _lowest(word: int) -> int:
+    return (word & -word).bit_length() - 1
 
 
 class _MaskTask:
-    """Bisection of the positions that one mask selects in one frame."""
+    """Bisection of the places that one mask selects in one frame; `known` keeps the peers' raw differences."""
 
-    def __init__(self, engine: _Engine, frame: int, mask: int) -> None:
-        start = FRAME * frame
-        size = min(FRAME, engine.plan.size - start)
-        self._where = (frame, mask)
-        self._positions = np.flatnonzero(engine.plan.masks[mask, :size]) + start
-        self._prefix = _prefix(engine.bits[self._positions])
-        inside = engine.found[np.isin(engine.found, self._positions)]
-        self._corrected = np.searchsorted(self._positions, inside)
-        self.low, self.high = 0, len(self._positions)
+    def __init__(self, places: Places, loops: ModuleType) -> None:
+        self.places, self._loops = places, loops
+        self.known: dict[int, int] = {}
+        self.low, self.high = 0, len(places)
 
     @property
     def middle(self) -> int:
         return (self.low + self.high) >> 1
 
-    @property
-    def key(self) -> tuple[int, int, int]:
-        return (*self._where, self.middle)
+    def parity(self, values: Bits) -> int:
+        """Parity of `values` in the lower half."""
+        return int(self._loops.parity_of(values, self.places, self.low, self.middle))
 
-    @property
-    def position(self) -> int:
-        return int(self._positions[self.low])
-
-    def parity(self) -> int:
-        return int(self._prefix[self.middle] ^ self._prefix[self.low])
-
-    def descend(self, raw: int) -> None:
-        middle = self.middle
-        done = np.searchsorted(self._corrected, middle) - np.searchsorted(self._corrected, self.low)
-        if (raw ^ int(done)) & 1:
-            self.high = middle
+    def descend(self, errors: Bits) -> None:
+        """Go into the half that still differs after the corrections so far."""
+        if (self.known[self.middle] ^ self.parity(errors)) & 1:
+            self.high = self.middle
         else:
-            self.low = middle
-
-
-def _prefix(bits: Bits) -> Bits:
-    """Parity of everything before each place, 0 first."""
-    return np.concatenate([np.zeros(1, np.uint8), np.bitwise_xor.accumulate(bits)])
+            self.low = self.middle
