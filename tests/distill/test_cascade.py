@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from qorridor.distill.aborts import BlockAbort
 from qorridor.distill.cascade import make_plan, reconcile
-from tests.distill.slow_cascade import layout, slow_reconcile
+from qorridor.distill.reference import layout, reconcile_plainly
 
 
 def keys(size, rate, seed):
@@ -37,7 +37,7 @@ def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, 
     alice, bob = keys(size, rate, seed)
     plan = make_plan(size, guess, seed.to_bytes(16, "big"))
     (left, right), sent = run(alice, bob, plan)
-    errors, bits, rounds = slow_reconcile(alice, bob, plan)
+    errors, bits, rounds = reconcile_plainly(alice, bob, plan)
     assert left.errors.tolist() == right.errors.tolist() == errors
     assert left.bits_each_way == right.bits_each_way == bits == sent[0] == sent[1]
     assert left.rounds == right.rounds == rounds

@@ -40,6 +40,7 @@ VERBS: Mapping[str, Verb] = {
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),
     "prove": Verb(f"{_HERE}.prove", "Verify the journals of a run."),
     "link": Verb(f"{_HERE}.link", "Link models: secret key rate of one fibre, or a curve."),
+    "bench": Verb(f"{_HERE}.bench", "Measure speed against a reference in the same run."),
     "demo": Verb(f"{_HERE}.demo", "The whole product on this machine in two minutes."),
     "doctor": Verb(f"{_HERE}.doctor", "Look for what is missing, and name the command that mends it."),
     "explain": Verb(f"{_HERE}.explain", "Explain an error code, a term or a flow."),

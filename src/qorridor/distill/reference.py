@@ -1,0 +1,88 @@
+"""The symmetric Cascade exchange written plainly, with lists and sets, for both ends at once.
+
+It is the oracle of the compiled loops and the yardstick of their bench; nothing in production calls it.
+"""
+
+from __future__ import annotations
+
+from qorridor.distill.bits import Bits
+from qorridor.distill.cascade import FRAME, MASKS, Plan
+
+
+def reconcile_plainly(alice: Bits, bob: Bits, plan: Plan) -> tuple[list[int], int, int]:
+    """(error positions, bits each way, messages each way) of one exchange."""
+    return _Exchange([int(x) ^ int(y) for x, y in zip(alice, bob, strict=True)], plan).run()
+
+
+def layout(plan: Plan) -> tuple[list[list[int]], list[list[int]]]:
+    """Order and block edges of both passes, spelled out from the public permutation of a frame."""
+    orders: list[list[int]] = [list(range(plan.size)), []]
+    edges: list[list[int]] = [[], []]
+    for start in range(0, plan.size, FRAME):
+        size = min(FRAME, plan.size - start)
+        orders[1] += [start + at for at in plan.order[0].tolist() if at < size]
+        for which in (0, 1):
+            edges[which] += range(start, start + size, plan.lengths[which])
+    return orders, [[*one, plan.size] for one in edges]
+
+
+class _Exchange:
+    """What both ends know of the differences: `diff` between the keys, `fixed` what was corrected."""
+
+    def __init__(self, diff: list[int], plan: Plan) -> None:
+        self.diff, self.plan = diff, plan
+        self.orders, self.edges = layout(plan)
+        self.masks = [[int(word) >> mask & 1 for word in plan.words] for mask in range(MASKS)]
+        self.fixed: set[int] = set()
+        self.known: set[tuple[int, ...]] = set()
+        blocks = sum(len(edges) - 1 for edges in self.edges)
+        self.bits, self.rounds = blocks - plan.frames + MASKS * plan.frames, 1
+
+    def run(self) -> tuple[list[int], int, int]:
+        """Waves while a block is odd, masks while one differs."""
+        while True:
+            which, odd = self._odd()
+            if odd:
+                found = self._bisect([(which, self.orders[which], low, high) for low, high in odd])
+            else:
+                tasks = [task for frame in range(self.plan.frames) for task in self._wrong_mask(frame)]
+                if not tasks:
+                    return sorted(self.fixed), self.bits, self.rounds
+                found = self._bisect(tasks)
+            self.fixed ^= found
+
+    def _differs(self, places: list[int], low: int, high: int) -> bool:
+        return bool(sum(self.diff[at] + (at in self.fixed) for at in places[low:high]) & 1)
+
+    def _odd(self) -> tuple[int, list[tuple[int, int]]]:
+        for which in (0, 1):
+            blocks = zip(self.edges[which], self.edges[which][1:], strict=False)
+            odd = [(low, high) for low, high in blocks if self._differs(self.orders[which], low, high)]
+            if odd:
+                return which, odd
+        return 0, []
+
+    def _wrong_mask(self, frame: int) -> list[tuple[int, list[int], int, int]]:
+        """The first mask of a frame that differs, as a set to bisect."""
+        start = frame * FRAME
+        for mask in range(MASKS):
+            size = min(FRAME, self.plan.size - start)
+            places = [start + at for at in range(size) if self.masks[mask][at]]
+            if self._differs(places, 0, len(places)):
+                return [(2 + frame * MASKS + mask, places, 0, len(places))]
+        return []
+
+    def _bisect(self, tasks: list[tuple[int, list[int], int, int]]) -> set[int]:
+        """Halve every set down to one place, one level a message; a half seen before is not asked again."""
+        while any(high - low > 1 for _, _, low, high in tasks):
+            asked = 0
+            for index, (name, places, low, high) in enumerate(tasks):
+                if high - low == 1:
+                    continue
+                middle = (low + high) // 2
+                asked += (name, middle) not in self.known
+                self.known.add((name, middle))
+                half = (low, middle) if self._differs(places, low, middle) else (middle, high)
+                tasks[index] = (name, places, *half)
+            self.bits, self.rounds = self.bits + asked, self.rounds + bool(asked)
+        return {places[low] for _, places, low, _ in tasks}
