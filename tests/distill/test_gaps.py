@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,3 +56,29 @@ def test_garbage_is_refused_or_canonical(data):
 def test_slots_out_of_order_are_not_encoded(places):
     with pytest.raises(ValueError):
         encode_slots(np.array(places))
+
+
+def plainly(places):
+    """The code spelled out, bit by bit."""
+    gaps = [int(b - a) - 1 for a, b in itertools.pairwise(places)]
+    mean = sum(gaps) / len(gaps) if gaps else 0
+    low = next((size for size in (1, 2, 3) if mean < 1.5 * 256**size), 4)
+    bits = "".join("0" * (gap >> 8 * low) + "1" for gap in gaps)
+    bits += "0" * (-len(bits) % 8)
+    unary = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
+    rests = b"".join((gap & 256**low - 1).to_bytes(low, "little") for gap in gaps)
+    return int(places[0]).to_bytes(8, "big") + len(places).to_bytes(4, "big") + bytes([low]) + rests + unary
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sets(st.integers(0, 2**22), min_size=1, max_size=200))
+def test_the_compiled_code_writes_what_the_plain_one_does(found):
+    places = np.array(sorted(found), np.int64)
+    assert encode_slots(places) == plainly(places)
+
+
+@pytest.mark.parametrize("more", [b"\0", b"\x80"])
+def test_bytes_behind_the_last_gap_are_refused(more):
+    data = encode_slots(np.arange(0, 5000, 7))
+    with pytest.raises(BlockAbort):
+        decode_slots(data + more)

@@ -106,8 +106,9 @@ class Sifted:
 
     def counts(self) -> tuple[Triple, Triple]:
         """Detections per intensity in the key and in the test basis."""
-        test = self.bases == TEST
-        return _per_intensity(self.intensities[~test]), _per_intensity(self.intensities[test])
+        both = np.bincount(self.bases * np.uint8(INTENSITIES) + self.intensities, minlength=2 * INTENSITIES)
+        rows = both.reshape(2, INTENSITIES)
+        return _triple(rows[KEY]), _triple(rows[TEST])
 
     def test_errors(self) -> Triple:
         """Errors per intensity in the test basis, from both ends' disclosed bits."""
@@ -149,5 +150,9 @@ def click_bits(clicks: Bits, draw: Callable[[int], bytes]) -> tuple[Bits, int]:
 
 
 def _per_intensity(intensities: Bits) -> Triple:
-    first, second, third = np.bincount(intensities, minlength=INTENSITIES).tolist()
+    return _triple(np.bincount(intensities, minlength=INTENSITIES))
+
+
+def _triple(counts: Places) -> Triple:
+    first, second, third = counts.tolist()
     return first, second, third
