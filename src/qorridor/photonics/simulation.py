@@ -101,11 +101,23 @@ def _sent(link: LinkParameters, clicks: Clicks, rng: np.random.Generator) -> Sen
     prior = np.array(link.probabilities)
     click = -np.expm1(2 * np.log1p(-link.noise) - link.transmittance * np.array(link.intensities))
     draws = rng.random(size)
-    given_click = np.searchsorted(_cumulative(prior * click), draws, side="right")
-    given_none = np.searchsorted(_cumulative(prior * (1 - click)), draws, side="right")
-    intensities = np.where(clicks.primary, given_click, given_none).astype(np.uint8)
+    intensities = _drawn(_cumulative(prior * click), draws)
+    echoes = np.flatnonzero(clicks.primary == 0)
+    intensities[echoes] = _drawn(_cumulative(prior * (1 - click)), draws[echoes])
     bases = _bernoulli(rng, 1 - link.key_basis, size)
-    return Sent(clicks.slots, intensities, bases, _bernoulli(rng, 0.5, size))
+    return Sent(clicks.slots, intensities, bases, _coins(rng, size))
+
+
+def _coins(rng: np.random.Generator, size: int) -> Bits:
+    return rng.integers(0, 2, size, dtype=np.uint8)
+
+
+def _drawn(edges: NDArray[np.float64], draws: NDArray[np.float64]) -> Bits:
+    """Index of the interval that each draw falls into; the last edge is 1."""
+    index = np.zeros(len(draws), np.uint8)
+    for edge in edges[:-1].tolist():
+        index += draws >= edge
+    return index
 
 
 def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -124,10 +136,11 @@ def _intercepted(
     She measures perfectly in a uniformly random basis and resends basis and result at the intensity
     that left: the click statistics stay, the outcomes do not.
     """
+    if not fraction:
+        return sent.bits, sent.bases == bases
     size = len(bases)
-    hit = rng.random(size) < fraction
-    wrong = hit & (rng.random(size) < 0.5)
-    in_flight = np.where(wrong, _bernoulli(rng, 0.5, size), sent.bits).astype(np.uint8)
+    wrong = _bernoulli(rng, fraction, size) & _coins(rng, size)
+    in_flight = np.where(wrong, _coins(rng, size), sent.bits)
     return in_flight, (sent.bases ^ wrong) == bases
 
 
@@ -144,11 +157,10 @@ def _outcomes(
     only_right, only_wrong = right * (1 - wrong), wrong * (1 - right)
     total = only_right + only_wrong + right * wrong
     safe = np.where(total > 0, total, 1.0)
-    row = (~matched).astype(np.intp)
+    case = (~matched).view(np.uint8) * np.uint8(len(arriving)) + sent.intensities
     draws = rng.random(len(bits))
-    first = (only_right / safe)[row, sent.intensities]
-    second = ((only_right + only_wrong) / safe)[row, sent.intensities]
-    flipped = bits ^ ((draws >= first) & (draws < second))
-    single = np.where(flipped == 0, DETECTOR_0, DETECTOR_1)
-    fired = np.where(draws >= second, BOTH, single) * clicks.primary
-    return (fired | clicks.echo).astype(np.uint8)
+    right_only = draws < (only_right / safe).ravel().take(case)
+    both = draws >= ((only_right + only_wrong) / safe).ravel().take(case)
+    single = np.uint8(DETECTOR_0) << (bits ^ ~right_only)
+    fired = np.where(both, np.uint8(BOTH), single) * clicks.primary
+    return np.asarray(fired | clicks.echo, np.uint8)
