@@ -14,7 +14,7 @@ def small(monkeypatch):
     monkeypatch.setattr(bench_distill, "QBERS", (0.02,))
     monkeypatch.setattr(bench_distill, "SIZES", (100_000,))
     monkeypatch.setattr(bench_distill, "BATCH", 2)
-    monkeypatch.setattr(bench_photonics, "SLOTS", 2_000_000)
+    monkeypatch.setattr(bench_photonics, "CLICKS", 20_000)
 
 
 def test_every_figure_of_distillation_is_there_and_plausible(small):
