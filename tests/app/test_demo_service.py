@@ -1,5 +1,6 @@
 import asyncio
 import hashlib
+import time
 
 import pytest
 
@@ -41,6 +42,37 @@ def test_postgresql_answers_on_one_connection():
         traffic = use_directly(service, 3)
     assert (traffic.rounds, traffic.broken) == (3, "")
     assert traffic.connection.startswith("backend ")
+
+
+def test_postgresql_takes_nothing_from_the_settings_of_the_shell(monkeypatch):
+    monkeypatch.setenv("LANG", "xx_YY.UTF-8")
+    monkeypatch.setenv("LC_ALL", "xx_YY.UTF-8")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGDATA", "/nowhere")
+    with short_folder() as folder:
+        service, _ = choose_service(folder, "postgresql")
+        traffic = use_directly(service, 1)
+    assert (traffic.rounds, traffic.broken) == (1, "")
+
+
+def test_postgresql_ends_at_once_although_a_client_is_connected():
+    async def body(service):
+        traffic = Traffic(service.name)
+        await service.start()
+        client = asyncio.ensure_future(service.use(service.port, lambda: False, traffic))
+        try:
+            while not traffic.rounds:  # noqa: ASYNC110 - a counter tells nobody
+                await asyncio.sleep(0.05)
+        finally:
+            before = time.monotonic()
+            await service.stop()
+        await client
+        assert traffic.broken
+        return time.monotonic() - before
+
+    with short_folder() as folder:
+        service, _ = choose_service(folder, "postgresql")
+        assert asyncio.run(body(service)) < 4
 
 
 def test_a_folder_that_the_database_user_may_not_enter_gets_the_http_server():

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from qorridor.app import process
+from qorridor.base.errors import Interrupted
 from tests.support.loop import run
 
 
@@ -35,7 +38,7 @@ def test_a_child_that_ignores_the_signal_is_killed_after_its_grace(monkeypatch):
     run(main())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_asks_the_process_to_stop(number):
     seen = []
 
@@ -56,3 +59,56 @@ def test_the_first_error_of_a_group_of_groups_is_what_a_person_hears():
 
     with pytest.raises(ValueError, match="the cause"):
         process.run_until_signalled(main)
+
+
+def test_a_signal_cancels_the_work_waits_for_its_clean_up_and_says_so():
+    told = []
+
+    async def work():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            told.append("cleaned up")
+
+    async def main(stop):
+        await process.unless(stop, work(), lambda: told.append("stopping"))
+
+    with pytest.raises(Interrupted):
+        process.run_until_signalled(main)
+    assert told == ["stopping", "cleaned up"]
+
+
+def test_work_that_ends_before_any_signal_gives_its_result_or_its_error():
+    async def work(number):
+        await asyncio.sleep(0)
+        return 1 / number
+
+    async def main(stop):
+        assert await process.unless(stop, work(2), pytest.fail) == 0.5
+        await process.unless(stop, work(0), pytest.fail)
+
+    with pytest.raises(ZeroDivisionError):
+        process.run_until_signalled(main)
+
+
+def test_an_ignored_hang_up_stays_ignored_as_under_nohup(monkeypatch):
+    async def main(stop):
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.sleep(0.05)
+        assert not stop.is_set()
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        process.run_until_signalled(main)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_child_whose_parent_died_before_it_could_watch_ends_at_once(monkeypatch):
+    monkeypatch.setenv("QORRIDOR_CHILD", "1")
+    program = "from qorridor.app import process; process.harden(); print('lives')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False,
+                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")

@@ -132,7 +132,7 @@ class Demo:
         self.run = await self._stack.enter_async_context(
             Supervisor(self.folder, text, CORRIDOR, self._told, compatibility=True)
         )
-        self._stack.push_async_callback(self.end_traffic)
+        self._stack.push_async_callback(self._drop_traffic)
 
     @property
     def seconds(self) -> float:
@@ -148,16 +148,17 @@ class Demo:
 
     def assess(self, inventory: Path) -> tuple[Assessment, Path]:
         """The assessment of its flows."""
-        assessment = assess_file("estate.toml", inventory)
+        assessment = assess_file(str(self.folder / "estate.toml"), self.folder / inventory)
         return assessment, self._written("assessment.json", documents.write(assessment))
 
     def plan(self, assessment: Path) -> tuple[Plan, Path]:
         """The plan of its corridors."""
-        plan = plan_file("estate.toml", assessment)
+        plan = plan_file(str(self.folder / "estate.toml"), self.folder / assessment)
         return plan, self._written("plan.json", documents.write(plan))
 
     def _written(self, name: str, text: str) -> Path:
-        write_atomically(Path(name), text, mode=0o644)
+        # A full path: when the demo is stopped meanwhile, the current folder is another one already.
+        write_atomically(self.folder / name, text, mode=0o644)
         return Path(name)
 
     # -- the run ------------------------------------------------------------------------------
@@ -220,6 +221,12 @@ class Demo:
                 await asyncio.wait_for(task, 15)
             except TimeoutError:
                 self.traffic.broken = "the last answer did not come in 15 s"
+
+    async def _drop_traffic(self) -> None:
+        """End the connection in mid-round, when nobody waits for its last answer any more."""
+        if self._traffic_task is not None:
+            self._traffic_task.cancel()
+            await asyncio.gather(self._traffic_task, return_exceptions=True)
 
     # -- evidence -----------------------------------------------------------------------------
 

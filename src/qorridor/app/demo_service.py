@@ -12,6 +12,7 @@ import hashlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import stat
 import time
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from qorridor.app.process import GRACE_SECONDS
 from qorridor.base.errors import OutsideError
 
 _CHUNK = 64 * 1024
@@ -26,6 +28,9 @@ _FILE_BYTES = 256 * 1024 * 1024
 _PAUSE = 0.2
 _START_SECONDS = 60.0
 _PORTS = 3
+_LOCALE = "C.UTF-8"
+_SETPRIV = "setpriv"
+_PSQL = "psql"
 
 
 @dataclass(slots=True)
@@ -58,17 +63,23 @@ class Postgres:
         self._server: asyncio.subprocess.Process | None = None
         self.port = 0
 
-    def _as_user(self, command: list[str]) -> list[str]:
-        if os.geteuid() != 0:
-            return command
-        return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+    def _command(self, command: list[str], ending: str) -> list[str]:
+        """`command` as PostgreSQL's own user where we are root; gets the signal `ending` when we die.
+
+        setpriv asks for that signal after it has changed the user, which would clear it.
+        """
+        user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+        return [_SETPRIV, *user, f"--pdeathsig={ending}", *command]
 
     async def _call(self, *command: str, text: str = "") -> str:
         child = await asyncio.create_subprocess_exec(
-            *self._as_user(list(command)), cwd="/", stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            *self._command(list(command), "TERM"), cwd="/", env=_environment(), stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        out, _ = await child.communicate(text.encode())
+        try:
+            out, _ = await child.communicate(text.encode())
+        finally:
+            await _ended(child, signal.SIGTERM)
         if child.returncode:
             raise OutsideError("Q-KME-060", f"{Path(command[0]).name} failed: {out.decode()[-300:].strip()}",
                                "the demo can use its HTTP server: qorridor demo --service http")  # fmt: skip
@@ -82,8 +93,9 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self._folder, "postgres", "postgres")
         await self._call(
-            str(self._programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "demo", "-N", "-E", "UTF8"
-        )
+            str(self._programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "demo", "-N", "-E", "UTF8",
+            f"--locale={_LOCALE}",
+        )  # fmt: skip
         for _ in range(_PORTS):
             server = self._server = await self._listen(data)
             while server.returncode is None:
@@ -107,15 +119,16 @@ class Postgres:
         self.port = free_port()
         with (self._folder.parent / "postgresql.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *self._as_user([
+                *self._command([
                     str(self._programs / "postgres"), "-D", str(data), "-p", str(self.port), "-h", "127.0.0.1",
                     "-k", "", "-c", "fsync=off",
-                ]), cwd="/", stdout=log, stderr=log, start_new_session=True,
+                ], "INT"), cwd="/", env=_environment(), stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
             )  # fmt: skip
 
     async def _sql(self, statement: str) -> str:
         return await self._call(
-            shutil.which("psql") or "psql", "-XAtq", "-v", "ON_ERROR_STOP=1",
+            _PSQL, "-XAtq", "-v", "ON_ERROR_STOP=1",
             f"postgresql://demo@127.0.0.1:{self.port}/postgres", text=statement,
         )  # fmt: skip
 
@@ -125,9 +138,9 @@ class Postgres:
             await self._sql("SELECT md5(string_agg(i || '|' || entry, E'\\n' ORDER BY i)) FROM ledger")
         ).strip()
         client = await asyncio.create_subprocess_exec(
-            *self._as_user([shutil.which("psql") or "psql", "-XAtq", f"postgresql://demo@127.0.0.1:{port}/postgres"]),
-            cwd="/", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL, limit=1 << 20,
+            *self._command([_PSQL, "-XAtq", f"postgresql://demo@127.0.0.1:{port}/postgres"], "TERM"),
+            cwd="/", env=_environment(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL, limit=1 << 20, start_new_session=True,
         )  # fmt: skip
         if client.stdin is None or client.stdout is None:  # pragma: no cover - both are pipes
             raise OutsideError("Q-KME-060", "psql has no pipes", "report it")
@@ -145,9 +158,7 @@ class Postgres:
             traffic.broken = "psql ended"
         finally:
             client.stdin.close()
-            with contextlib.suppress(ProcessLookupError):
-                client.terminate()
-            await client.wait()
+            await _ended(client, signal.SIGTERM)
 
     async def _one_round(
         self, out: asyncio.StreamReader, expected: str, backends: set[str], traffic: Traffic
@@ -167,14 +178,9 @@ class Postgres:
             raise ConnectionResetError("the answer differs from the service's own checksum")
 
     async def stop(self) -> None:
-        """Fast shutdown of our own server process."""
-        if self._server is not None and self._server.returncode is None:
-            self._server.terminate()
-            try:
-                await asyncio.wait_for(self._server.wait(), 5)
-            except TimeoutError:
-                self._server.kill()
-                await self._server.wait()
+        """Fast shutdown of our own server process: SIGINT; at SIGTERM it would wait for its clients."""
+        if self._server is not None:
+            await _ended(self._server, signal.SIGINT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -195,6 +201,7 @@ class HttpFile:
         digest = hashlib.sha256()
         with (self._folder / "file").open("wb") as file:
             for number in range(_FILE_BYTES // _CHUNK):
+                await asyncio.sleep(0)  # it takes seconds: signals are heeded meanwhile
                 chunk = hashlib.shake_128(number.to_bytes(4, "big")).digest(_CHUNK)
                 digest.update(chunk)
                 file.write(chunk)
@@ -243,6 +250,25 @@ class HttpFile:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _environment() -> dict[str, str]:
+    """What PostgreSQL's programs see: a locale that is always there, and no PG* setting of the reader."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": _LOCALE, "PGCONNECT_TIMEOUT": "5"}
+
+
+async def _ended(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Ask a child to end by a signal, and insist after five seconds; nothing for one that has ended."""
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(number)
+    try:
+        await asyncio.wait_for(child.wait(), GRACE_SECONDS)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+
+
 async def _closed(writer: asyncio.StreamWriter) -> None:
     writer.close()
     with contextlib.suppress(ConnectionError):
@@ -269,6 +295,10 @@ def choose_service(folder: Path, wanted: str = "") -> tuple[Postgres | HttpFile,
         return HttpFile(folder / "http"), "as asked"
     if not found:
         return HttpFile(folder / "http"), "PostgreSQL is not installed (apt install postgresql)"
+    if not shutil.which(_PSQL) or not shutil.which(_SETPRIV):
+        return HttpFile(
+            folder / "http"
+        ), "PostgreSQL wants psql and setpriv (apt install postgresql util-linux)"
     if not _may_enter(folder, "postgres"):
         return HttpFile(
             folder / "http"

@@ -11,15 +11,20 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+from qorridor.base.errors import Interrupted
+
+_T = TypeVar("_T")
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 GRACE_SECONDS = 5.0
 
 
-_CHILD = "QORRIDOR_CHILD"
+_CHILD = "QORRIDOR_CHILD"  # pid of the process that started this one
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def harden() -> None:
@@ -31,8 +36,11 @@ def harden() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    if os.environ.get(_CHILD):
+    parent = os.environ.get(_CHILD)
+    if parent:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != int(parent):  # it died before it could be watched
+            sys.exit(0)
 
 
 def environment() -> dict[str, str]:
@@ -47,7 +55,7 @@ async def start(arguments: Sequence[str], folder: Path, log: Path) -> asyncio.su
     with log.open("ab") as words:
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "qorridor", *arguments,
-            cwd=folder, env=environment() | {_CHILD: "1"}, stdin=asyncio.subprocess.DEVNULL,
+            cwd=folder, env=environment() | {_CHILD: str(os.getpid())}, stdin=asyncio.subprocess.DEVNULL,
             stdout=words, stderr=words, start_new_session=True, close_fds=True,
         )  # fmt: skip
 
@@ -84,19 +92,43 @@ async def stop(process: asyncio.subprocess.Process) -> None:
 
 
 def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run `main(stop)`; SIGTERM and SIGINT set `stop`."""
+    """Run `main(stop)`; SIGTERM, SIGINT and SIGHUP (a closed terminal, unless it is ignored as under
+    nohup) set `stop`."""
 
     async def body() -> None:
         stop_event = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop_event.set)
+        for number in ENDING:
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, stop_event.set)
         await main(stop_event)
 
     try:
         asyncio.run(body())
     except BaseExceptionGroup as group:
         raise first_of(group) from group
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, _T], told: Callable[[], None]) -> _T:
+    """What `work` gives. When `stop` comes first: `work` is cancelled once, `told()`
+    called, the clean-up of `work` awaited to its end, and Interrupted raised."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        working.cancel()
+        try:
+            told()
+        finally:  # also when nobody can be told any more
+            await asyncio.wait({working})
+        if not working.cancelled() and (error := working.exception()) is not None:
+            raise error  # its clean-up went wrong: that is news
+        raise Interrupted
+    finally:
+        stopping.cancel()
+        working.cancel()
 
 
 def first_of(error: BaseException) -> BaseException:

@@ -19,13 +19,20 @@ Row = Callable[[dict[str, object], str], None]
 def run_corridor(
     estate_file: Path, text: str, corridor: str, folder: Path, told: Told, row: Row, *, compatibility: bool
 ) -> None:
-    """Run until SIGINT or SIGTERM; `told` takes words, `row` one status of a node."""
+    """Run until a signal; `told` takes words, `row` one status of a node.
+
+    Raises Interrupted for a signal that comes before every part is ready.
+    """
     estate = load(estate_file)
     check_runnable(estate, corridor)
     told(f"starting {corridor}: {' - '.join(estate.corridor(corridor).path)}, every part on 127.0.0.1")
 
     async def body(stop: asyncio.Event) -> None:
-        async with Supervisor(folder, text, corridor, told, compatibility=compatibility) as run:
+        async with contextlib.AsyncExitStack() as stack:
+            supervisor = Supervisor(folder, text, corridor, told, compatibility=compatibility)
+            run = await process.unless(
+                stop, stack.enter_async_context(supervisor), lambda: told("stopping; every process is ended")
+            )
             told(f"running in {run.folder}; Ctrl-C ends it")
             while not stop.is_set():
                 for site in run.estate.corridor(corridor).path:

@@ -107,7 +107,9 @@ class Supervisor:
         await self._launch(Part("authority", ["authority", "serve", "--bind", BIND], Path("authority")))
         self.operator = await self._enrol_operator()
         parts = [*self._optics(), *self._tunnels(), *[await self._node(site) for site in self._sites()]]
-        await asyncio.gather(*(self._launch(part) for part in parts))
+        async with asyncio.TaskGroup() as launches:  # none goes on starting when another has failed
+            for part in parts:
+                launches.create_task(self._launch(part))
 
     def _sites(self) -> tuple[str, ...]:
         return self.estate.corridor(self.corridor).path

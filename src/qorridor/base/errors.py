@@ -77,3 +77,7 @@ class OutsideError(QorridorError):
     """Something outside is unreachable or broken."""
 
     exit_code = 4
+
+
+class Interrupted(Exception):  # noqa: N818 - somebody's wish, no error
+    """A signal came before the work was done; everything that it had started has ended. Exit 130."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,19 +42,18 @@ def command(session: Session, stay: bool, service: str | None, forward: str | No
 
     story = Story(session)
 
-    async def body(event: asyncio.Event) -> None:
-        async with Demo(folder, story.aside, service=service or "", forward=forward or "") as demo:
-            telling = asyncio.ensure_future(story.tell(demo, own_port=bool(forward)))
-            ending = asyncio.ensure_future(event.wait())
-            await asyncio.wait({telling, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if not telling.done():
-                telling.cancel()
-                story.aside("stopped; ending every process")
-                return
-            telling.result()
+    async def body(stop: asyncio.Event) -> None:
+        def stopping() -> None:
+            story.aside("stopping; every process is ended")
+
+        async with contextlib.AsyncExitStack() as stack:
+            demo = Demo(folder, story.aside, service=service or "", forward=forward or "")
+            await process.unless(stop, stack.enter_async_context(demo), stopping)
+            await process.unless(stop, story.tell(demo, own_port=bool(forward)), stopping)
             if stay:
-                await story.invite(demo)
-                await event.wait()
+                await process.unless(stop, story.invite(demo), stopping)
+                await stop.wait()
+                stopping()
 
     story.opening()
     process.run_until_signalled(body)

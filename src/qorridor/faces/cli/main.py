@@ -7,13 +7,15 @@ Global options are added to every command, so they may stand before or after the
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Mapping, Sequence
+from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
 import click
 
-from qorridor.base.errors import QorridorError
+from qorridor.base.errors import Interrupted, QorridorError
 from qorridor.faces.cli.session import Session
 
 
@@ -122,7 +124,7 @@ cli = _Lazy(
     ],
     help="From where your cryptography is to a running, watched and provable quantum-safe network.",
     epilog="Start with `qorridor init`, then `qorridor check`. Exit codes: 0 done, 1 does not hold, 2 usage, "
-    "3 estate, 4 outside, 5 refused by policy, 70 our fault.",
+    "3 estate, 4 outside, 5 refused by policy, 70 our fault, 130 stopped.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
@@ -135,9 +137,10 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt, Interrupted):
+        from qorridor.faces.cli.output import stopped  # noqa: PLC0415
+
+        return stopped(session)
     except BrokenPipeError:
         return 0
     except QorridorError as error:
@@ -153,11 +156,24 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+class _Interrupt(KeyboardInterrupt):
+    """A signal in a short verb. Of its own type: Python remembers a bare KeyboardInterrupt that passes
+    through `exec` and dies of it at exit, although it was caught (cpython, run_eval_code_obj)."""
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Interrupt
+
+
 def main() -> NoReturn:
-    """Entry point of the console script."""
+    """Entry point: each of the three signals interrupts a short verb as Ctrl-C does; a lasting one
+    takes them over in its event loop."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:  # nobody reads any more
         sys.stderr.close()
     sys.exit(code)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,34 @@ PATIENCE = 2.0  # seconds of silence that a reader accepts
 _REPORT = "If this did not help you, report it with the code {code} and `qorridor --version`; send no keys."
 
 
+def put(text: str, *, err: bool = False) -> None:
+    """Print; raises BrokenPipeError when nobody reads any more, a closed terminal included."""
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise BrokenPipeError(*error.args) from error
+        raise
+
+
 def emit(session: Session, document: Mapping[str, Any] | Sequence[Any], text: str | None = None) -> None:
     """The answer of a verb: the document with --json, else `text` (or the document, indented)."""
     if session.as_json or text is None:
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+        put(json.dumps(document, indent=2, ensure_ascii=False, default=str))
     elif text:
-        click.echo(text)
+        put(text)
 
 
 def emit_line(session: Session, document: Mapping[str, Any], text: str) -> None:
     """One row of a lasting answer: a JSON line with --json, else text."""
-    click.echo(json.dumps(document, ensure_ascii=False, default=str) if session.as_json else text)
+    put(json.dumps(document, ensure_ascii=False, default=str) if session.as_json else text)
 
 
 def say(session: Session, text: str) -> None:
     """Words beside the answer, to standard error; silent with --quiet."""
     if not session.quiet:
-        click.echo(text, err=True)
+        with contextlib.suppress(BrokenPipeError):  # words need a reader; the work does not
+            put(text, err=True)
 
 
 def table(rows: Sequence[Sequence[str]], heads: Sequence[str] = ()) -> str:
@@ -66,7 +78,7 @@ class Progress:
             self._next = time.monotonic() + PATIENCE
 
 
-@contextmanager
+@contextlib.contextmanager
 def progress(session: Session, label: str, total: int | None = None) -> Iterator[Progress]:
     """Report steps of work that may last longer than two seconds, as lines on standard error."""
     yield Progress(session, label, total)
@@ -79,16 +91,16 @@ def fail(session: Session, error: QorridorError) -> int:
     """
     complaints = getattr(error, "complaints", [])
     if session.as_json:
-        click.echo(json.dumps(error_document(error), ensure_ascii=False))
+        _last(json.dumps(error_document(error), ensure_ascii=False))
     elif complaints:
         where = getattr(error, "source", error.where)
-        click.echo("\n".join(complaint.text(where) for complaint in complaints), err=True)
+        _last("\n".join(complaint.text(where) for complaint in complaints), err=True)
         count = "1 mistake" if len(complaints) == 1 else f"{len(complaints)} mistakes"
-        click.echo(f"{count}. Nothing was changed.", err=True)
+        _last(f"{count}. Nothing was changed.", err=True)
     else:
         place = f"{error.where}: " if error.where else ""
-        click.echo(f"error: {place}{error.cause} [{error.code}]\nremedy: {error.remedy}", err=True)
-        click.echo(f"more: qorridor explain {error.code}", err=True)
+        _last(f"error: {place}{error.cause} [{error.code}]\nremedy: {error.remedy}", err=True)
+        _last(f"more: qorridor explain {error.code}", err=True)
     if not complaints:
         say(session, _REPORT.format(code=error.code))
     return error.exit_code
@@ -106,12 +118,19 @@ def bug(session: Session, error: BaseException) -> int:
     where = _last_own_line(error)
     words = f"{type(error).__name__} at {where}"
     if session.as_json:
-        click.echo(
-            json.dumps({"error": {"code": "BUG", "cause": words, "remedy": "report it", "where": where}})
-        )
-    click.echo(f"This is a fault of Qorridor, not yours: {words}.", err=True)
-    click.echo("Report these two lines with `qorridor --version`; nothing secret is in them.", err=True)
+        _last(json.dumps({"error": {"code": "BUG", "cause": words, "remedy": "report it", "where": where}}))
+    _last(f"This is a fault of Qorridor, not yours: {words}.", err=True)
+    _last("Report these two lines with `qorridor --version`; nothing secret is in them.", err=True)
     return 70
+
+
+def stopped(session: Session) -> int:
+    """Say that a signal ended the call before it was done; 130 is what shells say of Ctrl-C."""
+    if session.as_json:
+        error = {"code": "STOPPED", "cause": "a signal came", "remedy": "call it again", "where": ""}
+        _last(json.dumps({"error": error}))
+    _last("stopped", err=True)
+    return 130
 
 
 def _last_own_line(error: BaseException) -> str:
@@ -122,6 +141,12 @@ def _last_own_line(error: BaseException) -> str:
             where = f"{module}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
+
+
+def _last(text: str, *, err: bool = False) -> None:
+    """Print what ends a call, to whoever still reads."""
+    with contextlib.suppress(BrokenPipeError):
+        put(text, err=err)
 
 
 def shown(path: Path) -> str:
