@@ -42,3 +42,14 @@ def test_a_truncated_estate_is_refused_and_left_alone(tmp_path, length):
     with pytest.raises(EstateError):
         load(path)
     assert path.stat().st_size == length
+
+
+@pytest.mark.timeout(20)
+def test_a_file_without_an_end_is_not_read_to_its_end():
+    with pytest.raises(EstateError, match="larger than 1 MiB"):
+        load("/dev/zero")
+
+
+def test_a_name_too_long_for_a_file_is_a_finding_like_one_that_is_not_there(tmp_path):
+    (tmp_path / "estate.toml").write_text(EXAMPLE.read_text().replace("pki/router-london.pem", "x" * 3000))
+    assert any("x" * 3000 in finding.cause for finding in findings_of(load(tmp_path / "estate.toml")))

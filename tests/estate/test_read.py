@@ -49,6 +49,19 @@ def test_a_slip_in_a_name_is_answered_with_the_nearest_name():
 
 
 CASES = [
+    ("schema = 1", "schema = true", "schema: this is not a whole number; write schema = 1"),
+    ("schema = 1", "schema = " + "1" * 5000, "this whole number does not fit into 64 bits; write a number of fewer digits"),
+    ("schema = 1", "schema = 0x" + "f" * 6000, "schema: this whole number does not fit into 64 bits"),
+    ("channels = 8", "channels = 9223372036854775808", "fibre.hayes-slough.coexists.channels: this whole number does not fit"),
+    ('reserve = "24 hours"', 'reserve = "1e300 years"', "corridor.thames.reserve: "),
+    ('reserve = "24 hours"', 'reserve = "101 years"', "corridor.thames.reserve: 101 years is above 100 years"),
+    ('keep_secret = "15 years"', 'keep_secret = "1001 years"', "data.settlement.keep_secret: 1001 years is above 1000 years"),
+    ('rate = "10 Gbit/s"', 'rate = "1e30 Gbit/s"', "flow.core-replication.rate: "),
+    ('targets = ["10.20.0.0/22:443,8443"]', 'targets = ["10.20.0.0/99:443"]', '"10.20.0.0/99:443" is no scan target'),
+    ('targets = ["10.20.0.0/22:443,8443"]', 'targets = ["[:::::]:443"]', '"[:::::]:443" is no scan target'),
+    ("at = [51.5136, -0.0890]", "at = [nan, -0.0890]", "site.london.at: nan is no finite number"),
+    ("at = [51.5136, -0.0890]", "at = [51.5136, -inf]", "site.london.at: -inf is no finite number"),
+    ('organisation = "Meridian Bank"', 'organisation = "Meridian\\u0000Bank"', "organisation: the name holds a control character"),
     ('length = "27.4 km"', "length = 27.4", 'fibre.london-hayes.length: 27.4 has no unit; write for example "27.4 km"'),
     ('length = "27.4 km"', 'length = "-3 km"', "fibre.london-hayes.length: -3 km is outside 0 to 100000 km"),
     ('length = "27.4 km"', 'length = "0 km"', "fibre.london-hayes.length: 0 km is below"),

@@ -13,7 +13,7 @@ from qorridor.adapters.scanners.certificates import scan_folder
 from qorridor.adapters.scanners.targets import Endpoint, expand
 from qorridor.adapters.scanners.tls import Budget, TlsScanner
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
-from qorridor.base.errors import EstateError, PolicyRefusal
+from qorridor.base.errors import EstateError, PolicyRefusal, ScanError
 from qorridor.discover.merge import merge
 from qorridor.estate.drivers import CertificateScan, TlsScan
 from qorridor.estate.model import Estate
@@ -65,8 +65,8 @@ def discover(
 ) -> Inventory:
     """The inventory of the estate's scans and of a folder named by hand.
 
-    Raises PolicyRefusal when nothing is in scope (what the estate does not name is not scanned) or
-    when a scan's window is closed.
+    Raises ScanError Q-SCAN-003 for a folder that is not there, PolicyRefusal when nothing is in scope
+    (what the estate does not name is not scanned) or when a scan's window is closed.
     """
     names = chosen(estate, only) if estate else []
     if estate and not outside_window:
@@ -75,6 +75,11 @@ def discover(
         raise PolicyRefusal(
             "Q-POLICY-040", "nothing is in scope: the estate names no scan and no folder was given",
             "add a table [scan.NAME] to the estate, or name a folder: qorridor discover PATH",
+        )  # fmt: skip
+    if folder is not None and not folder.exists():
+        raise ScanError(
+            "Q-SCAN-003", "there is no such file or folder", "name one that is there: qorridor discover PATH",
+            str(folder),
         )  # fmt: skip
     seen = asyncio.run(_seen(estate, names, done)) if estate else []
     if folder is not None:

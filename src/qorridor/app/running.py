@@ -9,21 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from qorridor.app import process
-from qorridor.app.estate_file import load
+from qorridor.app.estate_file import read_text
 from qorridor.app.supervisor import Supervisor, Told, check_runnable
+from qorridor.estate.read import parse
 
 FOLLOW_SECONDS = 1.0
 Row = Callable[[dict[str, object], str], None]
 
 
 def run_corridor(
-    estate_file: Path, text: str, corridor: str, folder: Path, told: Told, row: Row, *, compatibility: bool
+    estate_file: Path, corridor: str, folder: Path, told: Told, row: Row, *, compatibility: bool
 ) -> None:
     """Run until a signal; `told` takes words, `row` one status of a node.
 
     Raises Interrupted for a signal that comes before every part is ready.
     """
-    estate = load(estate_file)
+    text = read_text(estate_file)  # the copy that the run works on is what was checked here
+    estate = parse(text, str(estate_file))
     check_runnable(estate, corridor)
     told(f"starting {corridor}: {' - '.join(estate.corridor(corridor).path)}, every part on 127.0.0.1")
 

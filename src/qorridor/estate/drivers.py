@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -29,7 +30,7 @@ def _ports_fit(ports: str) -> bool:
 
 def _address(text: str) -> str:
     match = _ADDRESS.fullmatch(text)
-    if match is None or not _ports_fit(match[1]):
+    if match is None or not _ports_fit(match[1]) or not _host_fits(text.rpartition(":")[0]):
         raise said(f'"{text}" is no address', 'write host:port, for example "127.0.0.1:9400"')
     return text
 
@@ -38,9 +39,21 @@ def _listen(text: str) -> str:
     return text if text.endswith(":0") and _ADDRESS.fullmatch(text) else _address(text)
 
 
+def _host_fits(host: str) -> bool:
+    """Whether `10.20.0.0/22` is a network and `[::1]` an address; a name is not looked up."""
+    try:
+        if "/" in host:
+            ipaddress.IPv4Network(host, strict=False)
+        elif host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True
+
+
 def _target(text: str) -> str:
     match = _TARGET.fullmatch(text)
-    if match is None or not _ports_fit(match[1]):
+    if match is None or not _ports_fit(match[1]) or not _host_fits(text.rpartition(":")[0]):
         raise said(
             f'"{text}" is no scan target',
             'write host:port,port or network/bits:port, for example "10.20.0.0/22:443"',

@@ -37,6 +37,18 @@ def _combiner(text: str) -> str:
     return text
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise said("the name holds a control character", 'write for example organisation = "Meridian Bank"')
+    return text
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):  # Python takes True for 1
+        raise said("this is not a whole number", "write schema = 1")
+    return value
+
+
 Fallback = Annotated[Literal["pqc", "stop"], BeforeValidator(_fallback)]
 
 
@@ -233,8 +245,8 @@ class Store(Table):
 class Estate(Table):
     """The whole estate. Tables are mappings from name to entry, in the order of the file."""
 
-    schema_: Literal[1] = Field(alias="schema")
-    organisation: str = Field(min_length=1, max_length=128)
+    schema_: Annotated[Literal[1], BeforeValidator(_number)] = Field(alias="schema")
+    organisation: Annotated[str, AfterValidator(_printable)] = Field(min_length=1, max_length=128)
     policy: Policy = Policy()
     data: dict[Name, DataClass] = {}
     scans: dict[Name, ScanDriver] = Field(alias="scan", default={})

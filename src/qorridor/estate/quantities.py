@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -28,10 +29,11 @@ def said(cause: str, remedy: str) -> PydanticCustomError:
 
 @dataclass(frozen=True)
 class FromText:
-    """How a field of the type `kind` is read; `least` is its smallest value in the base unit."""
+    """How a field of the type `kind` is read; `least` and `most` are its bounds in the base unit."""
 
     kind: type[Quantity | Money]
     least: float = 0.0
+    most: float = math.inf
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -55,15 +57,18 @@ class FromText:
             raise said(cause, remedy or example) from None
         if isinstance(quantity, Quantity) and quantity < self.least:
             raise said(f"{quantity} is below {type(quantity)(self.least)}", example)
+        if isinstance(quantity, Quantity) and quantity > self.most:
+            raise said(f"{quantity} is above {type(quantity)(self.most)}", example)
         return quantity
 
 
+_YEAR = 31_557_600.0  # seconds
 Length = Annotated[Kilometre, FromText(Kilometre, least=1e-3)]
 Loss = Annotated[Decibel, FromText(Decibel)]
 Attenuation = Annotated[DecibelPerKilometre, FromText(DecibelPerKilometre)]
 Launch = Annotated[DecibelMilliwatt, FromText(DecibelMilliwatt, least=-150.0)]
-Span = Annotated[Duration, FromText(Duration)]
-Interval = Annotated[Duration, FromText(Duration, least=1.0)]
-Traffic = Annotated[BitRate, FromText(BitRate, least=1.0)]
-Pace = Annotated[Rate, FromText(Rate, least=1e-3)]
+Span = Annotated[Duration, FromText(Duration, most=1000 * _YEAR)]  # how long data must stay secret
+Interval = Annotated[Duration, FromText(Duration, least=1.0, most=100 * _YEAR)]  # what a clock of ours awaits
+Traffic = Annotated[BitRate, FromText(BitRate, least=1.0, most=1e18)]  # far above what one fibre carries
+Pace = Annotated[Rate, FromText(Rate, least=1e-3, most=1e6)]
 Price = Annotated[Money, FromText(Money)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,8 @@ from qorridor.estate.model import Estate
 from qorridor.estate.references import slips
 from qorridor.estate.words import words
 
-LARGEST = 4 * 1024 * 1024
+LARGEST = 1024 * 1024  # bytes of text; a thousand flows take a quarter of it
+_LONG = re.compile(r"(?<![0-9A-Za-z_.\"'])[+-]?[0-9][0-9_]{299,}")
 _PLACE = re.compile(r"(.*?)\s*\((?:at line (\d+), column (\d+)|at end of document)\)")
 
 
@@ -57,23 +58,40 @@ class EstateMistakes(EstateError):  # noqa: N818 - it holds many
 
 def parse(text: str, where: str = "estate.toml") -> Estate:
     """The estate that a TOML text states; raises EstateMistakes with every mistake found."""
-    if len(text) > LARGEST:
-        raise EstateMistakes(where, [Complaint(1, "", "the file is larger than 4 MiB", "split the estate")])
+    if len(text.encode()) > LARGEST:
+        raise EstateMistakes(where, [Complaint(1, "", "the file is larger than 1 MiB", "split the estate")])
     lines = locate(text)
     complaints = [_repeated(twice) for twice in lines.twice]
     try:
         data = tomllib.loads(without_repetitions(text, lines) if lines.twice else text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits is a bare ValueError
         broken = _syntax(error, text)  # below it the locator can no longer tell which table a key is in
         raise EstateMistakes(
             where, sorted([c for c in complaints if c.line < broken.line] + [broken])
         ) from None
+    if large := [Complaint(lines.nearest(path), ".".join(path), *_LARGE) for path in _too_large(data)]:
+        raise EstateMistakes(
+            where, sorted({*complaints, *large})
+        )  # no word about such a number can be formed
     estate, found = _validate(data, lines)
     complaints += found
     complaints += [Complaint(lines.nearest(s.path), ".".join(s.path), s.cause, s.remedy) for s in slips(data)]
     if complaints or estate is None:
         raise EstateMistakes(where, sorted(set(complaints)))
     return _dress(estate, text, where, lines)
+
+
+def _too_large(data: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Paths of whole numbers beyond the 64 bits that TOML promises."""
+    waiting: list[tuple[Any, tuple[str, ...]]] = [(data, ())]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            yield path
+        elif isinstance(value, dict):
+            waiting += [(entry, (*path, key)) for key, entry in value.items()]
+        elif isinstance(value, list):
+            waiting += [(entry, path) for entry in value]
 
 
 def _dress(estate: Estate, text: str, where: str, lines: Lines) -> Estate:
@@ -93,6 +111,7 @@ def _repeated(twice: Twice) -> Complaint:
     )
 
 
+_LARGE = ("this whole number does not fit into 64 bits", "write a number of fewer digits")
 _SYNTAX = (
     ("Cannot overwrite", "this key or table is defined already", "keep one of the definitions"),
     ("Cannot declare", "this table is defined already", "keep one of the definitions"),
@@ -115,6 +134,9 @@ _SYNTAX = (
 def _syntax(error: Exception, text: str) -> Complaint:
     """The one syntax error that tomllib reports, in our words; it cannot see past it."""
     match = _PLACE.fullmatch(str(error))
+    if match is None and (number := _LONG.search(text)):
+        line = text.count("\n", 0, number.start()) + 1
+        return Complaint(line, "", *_LARGE)
     if match is None:
         return Complaint(1, "", "the file is nested too deeply for an estate", "flatten it")
     line = int(match[2]) if match[2] else max(1, len(text.splitlines()))

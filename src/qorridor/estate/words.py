@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -158,6 +159,8 @@ def _pattern(spot: Spot) -> Words:
 def _bound(spot: Spot) -> Words:
     key, side, allowed = _BOUNDS[spot.error["type"]]
     limit = spot.error["ctx"][key]
+    if isinstance(spot.error["input"], float) and not math.isfinite(spot.error["input"]):
+        return f"{spot.error['input']} is no finite number", f"write a number {allowed.format(limit)}"
     return f"{spot.error['input']} is {side} {limit}", f"write a number {allowed.format(limit)}"
 
 

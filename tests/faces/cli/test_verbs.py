@@ -109,10 +109,36 @@ def test_a_folder_named_by_hand_needs_no_estate(capsys, folder):
     code, out, _ = run(capsys, "discover", "pki", "--json")
     assert code == 0
     assert json.loads(out)["bomFormat"] == "CycloneDX"
+
+
+def test_a_folder_that_is_not_there_is_refused_and_the_earlier_inventory_is_kept(capsys, folder):
+    run(capsys, "discover", "pki")
+    before = (folder / "inventory.cdx.json").read_bytes()
     shutil.rmtree(folder / "pki")
-    code, out, _ = run(capsys, "discover", "pki")
-    assert code == 0
-    assert "coverage 0%" in out
+    code, out, err = run(capsys, "discover", "pki")
+    assert (code, out) == (4, "")
+    assert "Q-SCAN-003" in err
+    assert (folder / "inventory.cdx.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(None, "Q-ESTATE-002"), (b"\xff\xfe", "Q-ESTATE-003"), (b"x", "Q-ESTATE-001"), ("", "Q-ESTATE-002")],
+)
+def test_run_refuses_an_estate_that_cannot_be_read_as_every_other_verb_does(
+    capsys, tmp_path, content, name, flags
+):
+    path = tmp_path / "estate.toml"
+    if content == "":
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    found = [run(capsys, *verb, "--estate", str(path), *flags) for verb in (("run", "x"), ("check",))]
+    assert found[0] == found[1]
+    assert found[0][0] == 3
+    if flags:
+        assert json.loads(found[0][1])["error"]["code"] == name
 
 
 def test_explain_flow_gives_the_reasons(capsys, folder):

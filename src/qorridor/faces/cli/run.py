@@ -25,13 +25,11 @@ def command(session: Session, corridor: str, folder: Path | None, compatibility:
     """A run begins with a fresh folder and a fresh root; nothing of an earlier run is used."""
     from qorridor.app.running import run_corridor  # noqa: PLC0415 - keeps help cheap
 
-    text = Path(session.estate).read_text(encoding="utf-8")
-
     def told(line: str) -> None:
         output.say(session, line)
 
     def row(document: dict[str, object], line: str) -> None:
         output.emit_line(session, document, line)
 
-    run_corridor(Path(session.estate), text, corridor, folder or Path("run") / corridor, told, row,
+    run_corridor(Path(session.estate), corridor, folder or Path("run") / corridor, told, row,
                  compatibility=compatibility)  # fmt: skip
