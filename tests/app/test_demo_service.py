@@ -104,9 +104,12 @@ def test_a_broken_connection_is_told():
     assert traffic.broken
 
 
+def demo_text():
+    return demo_estate(examples.text("meridian"), "127.0.0.1:4433", "/certificates", "127.0.0.1:4435")
+
+
 def test_the_demo_changes_only_what_it_says_in_a_valid_estate():
-    text = demo_estate(examples.text("meridian"), "127.0.0.1:4433", "/certificates", "127.0.0.1:4435")
-    estate = parse(text, "estate.toml")
+    estate = parse(demo_text(), "estate.toml")
     assert estate.flows["core-replication"].rekey == 2
     assert estate.corridors["thames"].reserve == 20
     assert {link.preset for link in estate.corridors["thames"].links.values()} == {"demo-1ghz"}

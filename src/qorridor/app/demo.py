@@ -24,12 +24,11 @@ from qorridor.app.assess import assess_file
 from qorridor.app.demo_estate import demo_estate
 from qorridor.app.demo_service import HttpFile, Postgres, Traffic, choose_service
 from qorridor.app.plan import plan_file
-from qorridor.app.prove import sites_of, verify_site
+from qorridor.app.prove import SiteVerdict, verify_run
 from qorridor.app.run_folder import BOOK, AddressBook, claim
 from qorridor.app.supervisor import Supervisor, Told
-from qorridor.base.errors import EvidenceError, OutsideError
+from qorridor.base.errors import OutsideError
 from qorridor.base.names import Identity
-from qorridor.prove.verify import Verified
 from qorridor.records import cyclonedx, documents
 from qorridor.records.documents import Assessment, Plan
 from qorridor.records.inventory import Inventory
@@ -164,11 +163,11 @@ class Demo:
     # -- the run ------------------------------------------------------------------------------
 
     async def moment(self) -> Moment | None:
-        """One look at all nodes; None while the first site does not answer."""
+        """One look at all nodes; None while one of them does not answer."""
         path = self.run.estate.corridor(CORRIDOR).path
         statuses = {site: status for site in path if (status := await self.run.status(site)) is not None}
         first: dict[str, Any] | None = statuses.get(path[0])
-        if first is None or not first["corridors"]:
+        if first is None or len(statuses) < len(path) or not first["corridors"]:
             return None
         end = first["corridors"][0]
         links: list[dict[str, Any]] = [link for status in statuses.values() for link in list(status["links"])]  # type: ignore[call-overload]
@@ -177,6 +176,15 @@ class Demo:
             sum(link["aborted"] for link in links), tuple(sorted({link["abort_cause"] for link in links} - {""})),
             statuses,
         )  # fmt: skip
+
+    async def look(self) -> Moment:
+        """The next moment in which every node answers; raises OutsideError Q-KME-061 without one in two minutes."""
+        limit = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < limit:
+            if (now := await self.moment()) is not None:
+                return now
+            await asyncio.sleep(POLL_SECONDS)
+        raise self._late("some node did not answer")
 
     async def watch(self, *ends: str, rolls: int = 0) -> AsyncIterator[Moment]:
         """Moments until the corridor is in one of the states `ends` and has rolled `rolls` times.
@@ -191,8 +199,11 @@ class Demo:
                 if now.state in ends and now.rolls >= rolls:
                     return
             await asyncio.sleep(POLL_SECONDS)
-        raise OutsideError("Q-KME-061", f"the corridor did not reach {' or '.join(ends)} in {PATIENCE_SECONDS:g} s",
-                           f"read the logs in {self.folder}/logs; a busy machine needs more time")  # fmt: skip
+        raise self._late(f"the corridor did not reach {' or '.join(ends)}")
+
+    def _late(self, what: str) -> OutsideError:
+        return OutsideError("Q-KME-061", f"{what} in {PATIENCE_SECONDS:g} s",
+                            f"read the logs in {self.folder}/logs; a busy machine needs more time")  # fmt: skip
 
     @property
     def entry(self) -> tuple[str, int]:
@@ -230,12 +241,6 @@ class Demo:
 
     # -- evidence -----------------------------------------------------------------------------
 
-    def verify(self) -> dict[str, Verified | EvidenceError]:
+    def verify(self) -> list[SiteVerdict]:
         """The verdict on each node's journal."""
-        verdicts: dict[str, Verified | EvidenceError] = {}
-        for site in sites_of(self.folder):
-            try:
-                verdicts[site] = verify_site(self.folder, site)
-            except EvidenceError as error:
-                verdicts[site] = error
-        return verdicts
+        return verify_run(self.folder)

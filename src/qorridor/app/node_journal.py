@@ -100,13 +100,3 @@ class NodeJournal:
 def read_held(vkeys: Path, note: str) -> Checkpoint:
     """A checkpoint that a neighbour holds, verified with the keys that it pinned."""
     return open_note(note, [read_key(line) for line in vkeys.read_text().splitlines()])
-
-
-def held_checkpoints(run: Path, site: str) -> dict[str, Checkpoint]:
-    """The newest checkpoint of `site` that each other node of a run holds."""
-    held = {}
-    for file in run.glob(f"node-*/checkpoints/{site}.checkpoint"):
-        holder = file.parent.parent.name.removeprefix("node-")
-        if holder != site:
-            held[holder] = read_held(file.with_suffix(".vkeys"), file.read_text())
-    return held

@@ -1,6 +1,6 @@
 """The folder of a run: one state directory per process, the address book, the sockets.
 
-    RUN/estate.toml  addresses.json  approvers.json  policy-FLOW.json
+    RUN/estate.toml  run.json  addresses.json  approvers.json  policy-FLOW.json
     RUN/authority/   node-SITE/   tunnel-FLOW-SITE/   sae-NAME/   optics-LINK/
 
 Processes work with RUN as current folder, so that socket paths stay short (108 bytes at most).
@@ -22,6 +22,7 @@ from qorridor.base.errors import OutsideError
 from qorridor.estate.model import Estate
 
 BOOK = Path("addresses.json")
+FACTS = Path("run.json")
 MARKER = "qorridor-run"
 Address = tuple[str, int]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import json
 import os
 from collections.abc import Callable
@@ -20,9 +21,9 @@ from qorridor.app.enrolment import Pki, enrol
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
-from qorridor.app.run_folder import BOOK, AddressBook, claim, merge_book, read_ready
+from qorridor.app.run_folder import BOOK, FACTS, AddressBook, claim, merge_book, read_ready
 from qorridor.app.tickets import ask_ticket, sae_credentials
-from qorridor.base.errors import OutsideError, PolicyRefusal
+from qorridor.base.errors import EstateError, OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
 from qorridor.estate.model import Estate, trust_domain
@@ -102,6 +103,9 @@ class Supervisor:
         write_atomically(Path("estate.toml"), self._text)
         self.estate = load("estate.toml")
         check_runnable(self.estate, self.corridor)
+        # Later evidence is measured by this: which sites must have a journal.
+        facts = {"corridor": self.corridor, "sites": list(self._sites())}
+        write_atomically(FACTS, json.dumps(facts, indent=1))
         self._domain = trust_domain(self.estate)
         sign_for_run(self.estate, self.corridor)
         await self._launch(Part("authority", ["authority", "serve", "--bind", BIND], Path("authority")))
@@ -259,12 +263,20 @@ def operator_client(book: AddressBook, site: str, context: contexts.Context) -> 
 
 
 async def inject(folder: Path, link: str, fault: str, parameters: dict[str, float]) -> dict[str, object]:
-    """Send a fault to the optics process of a link; raises OutsideError when there is none."""
+    """Send a fault to the optics process of a link.
+
+    Raises EstateError Q-ESTATE-040 for a link that the run does not simulate, OutsideError when its
+    process does not answer or refuses the fault.
+    """
+    simulated(folder, link)
     channel = await frames.dial_unix(folder / f"optics-{link}" / "inject.sock")
     try:
         text: frames.Frame = {name: f"{value:g}" for name, value in parameters.items()}
         await channel.send({"fault": fault, "parameters": text})
         answer = await channel.receive()
+    except ConnectionError as error:
+        raise OutsideError("Q-LINK-060", f"the optics of {link} ended before it answered",
+                           "it is started again by its run: try once more", link) from error  # fmt: skip
     finally:
         await channel.close()
     if answer is None or "cause" in answer:
@@ -272,3 +284,14 @@ async def inject(folder: Path, link: str, fault: str, parameters: dict[str, floa
         raise OutsideError("Q-LINK-050", f"the simulated link refuses the fault: {cause}",
                            "faults are intercept, cut, bend, drift and clear", link)  # fmt: skip
     return {str(name): value for name, value in answer.items()}
+
+
+def simulated(run: Path, link: str) -> None:
+    """Raises EstateError Q-ESTATE-040 unless `link` is one that the run simulates."""
+    known = sorted(path.name.removeprefix("optics-") for path in run.glob("optics-*") if path.is_dir())
+    if link not in known:
+        near = difflib.get_close_matches(link, known, 1)
+        raise EstateError(
+            "Q-ESTATE-040", f'the run simulates no link "{link}"',
+            f'did you mean "{near[0]}"?' if near else f"choose one of: {', '.join(known) or 'none'}", str(run),
+        )  # fmt: skip

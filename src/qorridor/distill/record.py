@@ -89,6 +89,8 @@ def recompute_length(record: Record) -> int:
     leak = _leak(record)
     bound = key_length(_source(record), _counts(record), _security(record), leak)
     length = bound.length
+    if record["mode"] not in {VARIABLE, FIXED}:
+        raise _contradiction(f"{record['mode']} is no mode of fixing a length")
     if record["mode"] == FIXED:
         wanted = _integer(record, "l_fixed")
         length = wanted if bound.length >= wanted else 0

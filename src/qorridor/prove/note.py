@@ -132,7 +132,11 @@ def read_key(text: str) -> VerificationKey:
 
 
 def open_note(note: str, keys: list[VerificationKey]) -> Checkpoint:
-    """The checkpoint of a note that every given key has signed; raises EvidenceError Q-PROOF-003 otherwise."""
+    """The checkpoint of a note that every given key has signed; raises EvidenceError Q-PROOF-003
+    otherwise, Q-PROOF-002 without any key."""
+    if not keys:
+        raise EvidenceError("Q-PROOF-002", "no verification key of the log is given, and unsigned notes prove nothing",
+                            "take the keys from the log's operator again")  # fmt: skip
     text, _, signatures = note.rpartition("\n\n")
     try:
         origin, size, root = text.split("\n")

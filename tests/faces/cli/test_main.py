@@ -64,6 +64,21 @@ def test_wrong_usage_exits_2(capsys, arguments):
     assert err
 
 
+@pytest.mark.parametrize("arguments", [["nope"], ["check", "--nope"], ["plugins", "nope"], ["explain"], ["--nope"],
+                                       ["prove"], ["explain", "Q-NOPE-001"], ["link", "rate", "--length", "50"], ["completion", "tcsh"]])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize("first", [True, False])
+def test_wrong_usage_is_one_json_line_too(capsys, arguments, first):
+    words = ["--json", *arguments] if first else [*arguments, "--json"]
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    (line,) = out.splitlines()
+    error = json.loads(line)["error"]
+    assert error["code"] == "USAGE"
+    assert error["cause"]
+    assert error["remedy"].endswith("--help")
+    assert err
+
+
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_an_estate_with_mistakes_exits_3_with_and_without_json(capsys, tmp_path, flags):
     path = tmp_path / "estate.toml"
@@ -93,6 +108,8 @@ def test_a_fault_of_our_own_exits_70_without_a_traceback(capsys, monkeypatch):
     assert (code, out) == (70, "")
     assert "ZeroDivisionError" in err
     assert "Traceback" not in err
+    code, out, _ = run(capsys, "check", "--json")
+    assert (code, out.count("\n"), json.loads(out)["error"]["code"]) == (70, 1, "BUG")
 
 
 def test_quiet_leaves_only_the_answer(capsys):

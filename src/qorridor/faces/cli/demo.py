@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qorridor.base.errors import EvidenceError
 from qorridor.faces.cli import output
 from qorridor.faces.cli.session import Session
 
@@ -154,13 +155,12 @@ class Story:
                   next_="qorridor exchange FILE --from london --to slough", rolls=now.rolls)  # fmt: skip
 
     async def _attacked(self, demo: Demo) -> None:
-        before = await demo.moment()
+        before = await demo.look()
         await demo.run.inject(LINK, "intercept", fraction=FRACTION)
         self.step(6, "watch", f"an eavesdropper intercepts and resends {FRACTION:.0%} of the pulses on {LINK}",
                   next_=f"qorridor inject {LINK} intercept --fraction 0.05")  # fmt: skip
-        aborted = before.aborted if before else 0
         seen = await self._follow(demo, "PQC_ONLY", "FAIL_CLOSED")
-        aborts = seen.aborted - aborted
+        aborts = seen.aborted - before.aborted
         self._line(f"            {aborts} times a link end gave a block up ({', '.join(seen.abort_causes)}): none of their key is ever used; "
                    f"the reserve was spent down to the floor; now {seen.state}, signed by both ends and time-boxed",
                    aborted=aborts, state=seen.state)  # fmt: skip
@@ -187,22 +187,26 @@ class Story:
         self._line(f"            the connection {verdict}: {traffic.rounds} answers, {traffic.received / 1e6:.0f} MB, "
                    f"checksum {traffic.checksum[:16]}… at both ends", broken=traffic.broken)  # fmt: skip
         if traffic.broken:
-            raise click.ClickException("the demo's connection broke: this is a defect, please report it")
+            raise EvidenceError(
+                "Q-ENC-020", f"the connection through the tunnel did not stay whole: {traffic.broken}",
+                f"report it with the files in {output.shown(demo.folder)}/logs; they hold no key",
+            )  # fmt: skip
 
     async def _proved(self, demo: Demo, base: str) -> None:
         verdicts = demo.verify()
-        lines = []
-        for site, verdict in verdicts.items():
-            if isinstance(verdict, Exception):
-                lines.append(f"            {site}: {verdict}")
-            else:
-                lines.append(f"            {site}: {verdict.size} records intact, root {verdict.root.hex()[:12]}…, "
-                             f"against the checkpoint that {verdict.neighbour} holds")  # fmt: skip
+        broken = [error for verdict in verdicts for error in verdict.findings]
+        if broken:
+            raise broken[0]
+        lines = [
+            f"            {verdict.site}: {found.size} records intact, root {found.root.hex()[:12]}…, "
+            f"against the checkpoint that {found.neighbour} holds"
+            for verdict in verdicts
+            if (found := verdict.verified) is not None
+        ]
         self.step(7, "prove", "\n".join(["every node's journal verified", *lines]), artefact=f"{base}/node-*/journal",
                   next_=f"qorridor prove verify --run {base}")  # fmt: skip
-        now = await demo.moment()
-        if now is not None:
-            self._line(_balance(now.statuses["hayes"]["keys"]))
+        now = await demo.look()
+        self._line(_balance(now.statuses["hayes"]["keys"]))
         self._line(
             f"Done after {demo.seconds:.0f} s. All of this is simulated QKD key under real post-quantum protection."
         )

@@ -135,8 +135,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = cli.main(list(arguments), prog_name="qorridor", obj=session, standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return 2
+        from qorridor.faces.cli.output import usage  # noqa: PLC0415
+
+        return usage(error, as_json=session.as_json or "--json" in arguments)
     except (click.Abort, KeyboardInterrupt, Interrupted):
         from qorridor.faces.cli.output import stopped  # noqa: PLC0415
 

@@ -113,6 +113,18 @@ def error_document(error: QorridorError) -> dict[str, Any]:
     return {"error": {**fields, **({"complaints": complaints} if complaints else {})}}
 
 
+def usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Show what is wrong with the words of the call; with --json, which may not have been read yet, also
+    as one line."""
+    if as_json:
+        path = getattr(getattr(error, "ctx", None), "command_path", "qorridor")
+        fields = {"code": "USAGE", "cause": error.format_message(), "remedy": f"{path} --help", "where": ""}
+        _last(json.dumps({"error": fields}, ensure_ascii=False))
+    with contextlib.suppress(BrokenPipeError):
+        error.show()
+    return 2
+
+
 def bug(session: Session, error: BaseException) -> int:
     """Show a fault of our own without a traceback; exit code 70 is never read as a failed gate."""
     where = _last_own_line(error)
