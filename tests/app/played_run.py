@@ -40,7 +40,7 @@ async def played_run(run, text=None):
     async def enrolled(kind, name, folder, hosts=()):
         return await enrol(
             folder / "pki",
-            await ask_ticket(run, address, Identity(domain, kind, name), folder),
+            await ask_ticket(run / "authority", address, Identity(domain, kind, name), folder),
             ("ecdsa-p256",),
             hosts,
         )

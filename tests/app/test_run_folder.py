@@ -65,6 +65,48 @@ def test_the_folder_of_an_ended_run_is_emptied_for_the_next(tmp_path):
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["qorridor-run"]
 
 
+def test_files_of_the_reader_in_the_folder_of_an_ended_run_are_kept(tmp_path):
+    claim(tmp_path / "run").close()
+    (tmp_path / "run" / "notes").mkdir()
+    (tmp_path / "run" / "notes" / "thesis.txt").write_text("years of work")
+    (tmp_path / "run" / "letter.txt").write_text("dear")
+    (tmp_path / "run" / "policy-core.json").write_text("{}")
+    (tmp_path / "run" / "node-london").mkdir()
+    claim(tmp_path / "run").close()
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"qorridor-run", "notes", "letter.txt"}
+    assert (tmp_path / "run" / "notes" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_path_that_cannot_be_a_folder_is_refused_before_anything_is_made(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        with pytest.raises(OutsideError) as refused:
+            claim(path)
+        assert refused.value.code == "Q-KME-062"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"[]", b"\xff", b"", b"7", b'{"kme/london": 7}', b'{"kme/london": "x"}', b'{"kme/london": "a:99999"}'],
+)
+def test_a_damaged_address_book_is_an_error_with_a_code_and_is_written_anew(tmp_path, content):
+    file = tmp_path / "addresses.json"
+    file.write_bytes(content)
+    with pytest.raises(OutsideError) as damaged:
+        AddressBook(file).find("kme/london")
+    assert damaged.value.code == "Q-KME-070"
+    merge_book(file, {"kme/hayes": "127.0.0.1:4712"})
+    assert AddressBook(file).find("kme/hayes") == ("127.0.0.1", 4712)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"7", b"{}", b'{"pid": 1}', b"\xff"])
+def test_a_damaged_announcement_is_none(tmp_path, content):
+    (tmp_path / "ready.json").write_bytes(content)
+    assert read_ready(tmp_path, 1) is None
+    assert port_before(tmp_path, "kme/london", "127.0.0.1") == 0
+
+
 def test_an_address_is_unknown_until_its_process_has_announced_it(tmp_path):
     book = AddressBook(tmp_path / "addresses.json")
     with pytest.raises(OutsideError) as unknown:

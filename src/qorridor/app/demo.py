@@ -19,7 +19,7 @@ from typing import Any
 
 from qorridor.adapters.wire import certificates
 from qorridor.adapters.wire.files import write_atomically
-from qorridor.app import discover, examples
+from qorridor.app import discover, examples, running
 from qorridor.app.assess import assess_file
 from qorridor.app.demo_estate import demo_estate
 from qorridor.app.demo_service import HttpFile, Postgres, Traffic, choose_service
@@ -36,6 +36,17 @@ from qorridor.records.inventory import Inventory
 CORRIDOR = "thames"
 POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 120.0
+
+
+def rehearse(folder: Path, service: str, forward: str) -> dict[str, str]:
+    """What a demo would start, each with its folder; raises what the demo itself would raise at once."""
+    side = folder.resolve() / "service"
+    chosen, reason = choose_service(side, service)
+    text = demo_estate(
+        examples.text("meridian"), "127.0.0.1:1", str(side / "legacy"), forward or "127.0.0.1:1"
+    )
+    parts = running.rehearse(text, "estate.toml", CORRIDOR, folder, compatibility=True)
+    return {f"service {chosen.name} ({reason})": str(folder / "service"), **parts}
 
 
 class LegacyEndpoint:
@@ -95,7 +106,7 @@ class Demo:
 
     def __init__(self, folder: Path, told: Told, *, service: str = "", forward: str = "") -> None:
         self.folder = folder.resolve()
-        self._side = self.folder.parent / f"{folder.name}-service"
+        self._side = self.folder / "service"
         self._told = told
         self._wanted = service
         self._forward = forward
@@ -118,8 +129,11 @@ class Demo:
 
     async def _open(self) -> None:
         self.service: Postgres | HttpFile
-        self._stack.callback(claim(self._side).close)
-        self._side.chmod(0o755)  # PostgreSQL's own user must be able to enter
+        lock = claim(self.folder)
+        self._stack.callback(lock.close)
+        # PostgreSQL's own user must be able to pass; it can list nothing, and state folders stay closed.
+        self.folder.chmod(0o711)
+        self._side.mkdir(mode=0o755)
         self.service, self.service_reason = choose_service(self._side, self._wanted)
         self._stack.push_async_callback(self.service.stop)
         await self.service.start()
@@ -129,7 +143,7 @@ class Demo:
         forward = self._forward or f"127.0.0.1:{self.service.port}"
         text = demo_estate(examples.text("meridian"), legacy.address, str(self._side / "legacy"), forward)
         self.run = await self._stack.enter_async_context(
-            Supervisor(self.folder, text, CORRIDOR, self._told, compatibility=True)
+            Supervisor(self.folder, text, CORRIDOR, self._told, compatibility=True, lock=lock)
         )
         self._stack.push_async_callback(self._drop_traffic)
 

@@ -160,6 +160,11 @@ class Postgres:
             client.stdin.close()
             await _ended(client, signal.SIGTERM)
 
+    def by_hand(self, port: int) -> str:
+        """A command that uses the service through the tunnel's entry."""
+        statement = "SELECT count(*) FROM ledger"
+        return f"psql -h 127.0.0.1 -p {port} -U demo -d postgres -c '{statement}'"
+
     async def _one_round(
         self, out: asyncio.StreamReader, expected: str, backends: set[str], traffic: Traffic
     ) -> None:
@@ -243,6 +248,10 @@ class HttpFile:
         finally:
             await _closed(writer)
 
+    def by_hand(self, port: int) -> str:
+        """A command that uses the service through the tunnel's entry."""
+        return f"curl -sS -o /dev/null http://127.0.0.1:{port}/file"
+
     async def stop(self) -> None:
         """Stop listening and remove the file."""
         if self._server is not None:
@@ -288,8 +297,15 @@ def _may_enter(folder: Path, user: str) -> bool:
 
 
 def choose_service(folder: Path, wanted: str = "") -> tuple[Postgres | HttpFile, str]:
-    """The service of the demo, and why it is that one."""
-    folder = folder.resolve()
+    """The service of the demo, and why it is that one; raises OutsideError Q-KME-060 when PostgreSQL is
+    wanted and cannot be had."""
+    service, reason = _choose(folder.resolve(), wanted)
+    if wanted == "postgresql" and not isinstance(service, Postgres):
+        raise OutsideError("Q-KME-060", reason, "install it, or leave out --service postgresql", str(folder))
+    return service, reason
+
+
+def _choose(folder: Path, wanted: str) -> tuple[Postgres | HttpFile, str]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), reverse=True)
     if wanted == "http":
         return HttpFile(folder / "http"), "as asked"

@@ -55,15 +55,10 @@ def check_windows(estate: Estate, names: Sequence[str], now: datetime) -> None:
             )  # fmt: skip
 
 
-def discover(
-    estate: Estate | None,
-    *,
-    only: Sequence[str] = (),
-    folder: Path | None = None,
-    done: Done = lambda: None,
-    outside_window: bool = False,
-) -> Inventory:
-    """The inventory of the estate's scans and of a folder named by hand.
+def scope(
+    estate: Estate | None, only: Sequence[str], folder: Path | None, *, outside_window: bool
+) -> list[str]:
+    """Names of the scans to run now.
 
     Raises ScanError Q-SCAN-003 for a folder that is not there, PolicyRefusal when nothing is in scope
     (what the estate does not name is not scanned) or when a scan's window is closed.
@@ -81,6 +76,19 @@ def discover(
             "Q-SCAN-003", "there is no such file or folder", "name one that is there: qorridor discover PATH",
             str(folder),
         )  # fmt: skip
+    return names
+
+
+def discover(
+    estate: Estate | None,
+    *,
+    only: Sequence[str] = (),
+    folder: Path | None = None,
+    done: Done = lambda: None,
+    outside_window: bool = False,
+) -> Inventory:
+    """The inventory of the estate's scans and of a folder named by hand; raises what `scope` raises."""
+    names = scope(estate, only, folder, outside_window=outside_window)
     seen = asyncio.run(_seen(estate, names, done)) if estate else []
     if folder is not None:
         seen += _folder(folder)
@@ -120,6 +128,14 @@ def endpoints(estate: Estate, names: Sequence[str]) -> list[Endpoint]:
     """The end points that the named scans would look at."""
     scans = [scan for name in names if isinstance(scan := estate.scans[name], TlsScan)]
     return [point for scan in scans for point in expand(scan.targets)]
+
+
+def folders(estate: Estate | None, only: Sequence[str], folder: Path | None) -> list[Path]:
+    """The folders of certificates that the named scans, and a call by hand, would look at."""
+    scans = [estate.scans[name] for name in chosen(estate, only)] if estate else []
+    base = Path(estate.source).parent if estate else Path()
+    found = [base / name for scan in scans if isinstance(scan, CertificateScan) for name in scan.folders]
+    return found if folder is None else [*found, folder]
 
 
 def _labelled(seen: Observation, estate: Estate | None) -> Observation:

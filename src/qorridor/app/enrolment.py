@@ -77,7 +77,7 @@ def _read_ticket(path: Path) -> dict[str, str]:
     except (OSError, ValueError, KeyError) as error:
         raise OutsideError(
             "Q-KME-046", "there is neither a certificate nor a readable enrolment ticket",
-            "ask the authority for a ticket: qorridor authority ticket", str(path),
+            "have one laid there: qorridor authority ticket KIND/NAME --state AUTHORITY --out DIR", str(path),
         ) from error  # fmt: skip
 
 

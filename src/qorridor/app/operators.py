@@ -50,10 +50,7 @@ class Operator:
         )
 
     def _names(self) -> Mapping[str, str]:
-        try:
-            return dict(json.loads(self._book.file.read_text()))
-        except (OSError, ValueError):
-            return {}
+        return self._book.entries() if self._book.file.is_file() else {}
 
     async def status(self, site: str) -> Status | None:
         """One node's status; None while it does not answer."""

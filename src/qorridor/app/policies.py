@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.adapters.wire.signing import is_signed, load_or_make_key, public_bytes
+from qorridor.app.approvers import APPROVERS, check_enrolled, enrolled
 from qorridor.base.errors import EstateError, PolicyRefusal
 from qorridor.estate.model import Estate
 from qorridor.run.policy import APPROVERS as APPROVALS
 from qorridor.run.policy import CONTEXT, check_policy, policy_digest, policy_payload
 
-APPROVERS = Path("approvers.json")
 THROW_AWAY = ("approver-1-made-for-this-run", "approver-2-made-for-this-run")
 
 
@@ -44,12 +44,12 @@ def policy_state(estate: Estate, flow: str, folder: Path) -> PolicyState:
     _known_flow(estate, flow)
     payload = policy_payload(estate, flow)
     text = _read(folder / f"policy-{flow}.json")
+    listed = {name: bytes.fromhex(key) for name, key in enrolled(folder).items()}
     try:
-        listed = {name: bytes.fromhex(key) for name, key in json.loads(_read(folder / APPROVERS)).items()}
         signed = check_policy(text, payload, listed, is_signed, needed=0).approvers if text != "{}" else ()
     except (ValueError, TypeError, AttributeError) as error:
-        raise PolicyRefusal("Q-POLICY-020", "the list of approvers cannot be read",
-                            "sign again: qorridor policy sign", str(folder / APPROVERS)) from error  # fmt: skip
+        raise PolicyRefusal("Q-POLICY-020", "the signed policy cannot be read",
+                            "sign again: qorridor policy sign", str(folder / f"policy-{flow}.json")) from error  # fmt: skip
     people = len({listed[name] for name in signed})
     return PolicyState(flow, json.loads(payload), policy_digest(payload).hex(), signed, people)
 
@@ -70,35 +70,21 @@ def _read(file: Path) -> str:
 
 
 def sign_policy(estate: Estate, flow: str, approver: str, key_file: Path, folder: Path) -> Path:
-    """Add one approver's signature to the policy of a flow; the key is made on first use.
+    """Add the signature of one enrolled approver to the policy of a flow.
 
     A changed policy starts with no signature: the old ones were for other bytes. Raises PolicyRefusal
-    Q-POLICY-021 when the name has another key or the key another name: two approvals are two people.
+    Q-POLICY-022 for a name that is not enrolled, Q-POLICY-021 for another key than the enrolled one.
     """
     _known_flow(estate, flow)
     policy_state(estate, flow, folder)  # an unreadable file is told before anything is written
-    listed = json.loads(_read(folder / APPROVERS))
-    key = load_or_make_key(key_file)
-    public = public_bytes(key).hex()
-    _check_person(listed, approver, public)
+    check_enrolled(folder, approver, key_file)
     payload = policy_payload(estate, flow)
     file = folder / f"policy-{flow}.json"
     known = json.loads(_read(file))
     signatures = known.get("signatures", {}) if known.get("payload") == payload.decode() else {}
-    signatures[approver] = key.sign(payload, CONTEXT).hex()
+    signatures[approver] = load_or_make_key(key_file).sign(payload, CONTEXT).hex()
     write_atomically(file, json.dumps({"payload": payload.decode(), "signatures": signatures}, indent=1))
-    write_atomically(folder / APPROVERS, json.dumps(listed | {approver: public}, indent=1))
     return file
-
-
-def _check_person(listed: dict[str, str], approver: str, public: str) -> None:
-    if listed.get(approver, public) != public:
-        raise PolicyRefusal("Q-POLICY-021", f"{approver} is known with another key",
-                            "sign with the key that was used before, or under another name", approver)  # fmt: skip
-    other = next((name for name, key in listed.items() if key == public and name != approver), None)
-    if other is not None:
-        raise PolicyRefusal("Q-POLICY-021", f"this key is the one of {other}; two approvals need two people",
-                            "let the second approver sign with a key of their own", approver)  # fmt: skip
 
 
 def sign_for_run(estate: Estate, corridor: str) -> None:

@@ -1,13 +1,15 @@
 """The folder of a run: one state directory per process, the address book, the sockets.
 
     RUN/estate.toml  run.json  addresses.json  approvers.json  policy-FLOW.json
-    RUN/authority/   node-SITE/   tunnel-FLOW-SITE/   sae-NAME/   optics-LINK/
+    RUN/authority/   node-SITE/   tunnel-FLOW-SITE/   sae-NAME/   optics-LINK/   operator/   logs/
+    RUN/inventory.cdx.json  assessment.json  plan.json  service/   of a demo
 
 Processes work with RUN as current folder, so that socket paths stay short (108 bytes at most).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -24,6 +26,11 @@ from qorridor.estate.model import Estate
 BOOK = Path("addresses.json")
 FACTS = Path("run.json")
 MARKER = "qorridor-run"
+MADE = (
+    "estate.toml", "run.json", "addresses.json", "approvers.json", "policy-*.json", "authority", "node-*", "tunnel-*",
+    "sae-*", "optics-*", "operator", "logs", "inventory.cdx.json", "assessment.json", "plan.json", "service",
+)  # fmt: skip
+"""What a run makes in its folder, and therefore may remove from it before the next."""
 Address = tuple[str, int]
 
 _NODE_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
@@ -70,27 +77,53 @@ class AddressBook:
         """The address of a part; raises OutsideError Q-KME-049 while it is unknown."""
         if not self.file.is_file() and self.estate is not None:
             return production_address(self.estate, name)
-        try:
-            text = json.loads(self.file.read_text())[name]
-        except (OSError, ValueError, KeyError):
+        entries = self.entries() if self.file.is_file() else {}
+        if name not in entries:
             raise OutsideError(
                 "Q-KME-049",
                 f"the address of {name} is not known yet",
                 "start its process, or wait for it",
                 name,
-            ) from None
-        return split_address(text)
+            )
+        return split_address(entries[name])
+
+    def entries(self) -> dict[str, str]:
+        """The whole book; raises OutsideError Q-KME-070 for one that is damaged."""
+        try:
+            return read_addresses(self.file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise OutsideError(
+                "Q-KME-070", f"the address book of the run cannot be read: {error}",
+                "a run that goes on writes it again when a part starts; otherwise start the run anew", str(self.file),
+            ) from error  # fmt: skip
+
+
+def read_addresses(text: bytes) -> dict[str, str]:
+    """Names of parts and their `host:port`; raises ValueError for anything else."""
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise ValueError("it holds no names and addresses")
+    for name, address in told.items():
+        split_address(address)
+        if not name:
+            raise ValueError("a part without a name")
+    return dict(told)
 
 
 def split_address(text: str) -> Address:
-    """`host:port` as a pair."""
-    host, _, port = text.rpartition(":")
+    """`host:port` as a pair; raises ValueError for anything else."""
+    host, _, port = text.rpartition(":") if isinstance(text, str) else ("", "", "")
+    if not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{text!r} is no address")
     return host, int(port)
 
 
 def merge_book(file: Path, entries: dict[str, str]) -> None:
-    """Add addresses to the book."""
-    known = json.loads(file.read_text()) if file.is_file() else {}
+    """Add addresses to the book; what is damaged of it begins anew with them."""
+    known: dict[str, str] = {}
+    if file.is_file():
+        with contextlib.suppress(ValueError):
+            known = read_addresses(file.read_bytes())
     write_atomically(file, json.dumps(known | entries, indent=1, sort_keys=True))
 
 
@@ -121,7 +154,7 @@ def port_before(state: Path, name: str, bind: str) -> int:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((bind, port))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, LookupError, TypeError):
         return 0
     return port
 
@@ -130,9 +163,9 @@ def read_ready(state: Path, pid: int) -> dict[str, str] | None:
     """The addresses that process `pid` announced; None while it has not."""
     try:
         told = json.loads((state / "ready.json").read_text())
-    except (OSError, ValueError):
+        return dict(told["addresses"]) if told["pid"] == pid else None
+    except (OSError, ValueError, LookupError, TypeError):
         return None
-    return dict(told["addresses"]) if told.get("pid") == pid else None
 
 
 def find_run(folder: Path | None) -> Path:
@@ -147,19 +180,37 @@ def find_run(folder: Path | None) -> Path:
     return found[0].resolve()
 
 
-def claim(folder: Path) -> IO[str]:
-    """Empty the folder of an earlier run for a new one; returns the lock that a second run does not get.
+def check_free(folder: Path) -> None:
+    """Raises OutsideError Q-KME-062 for a folder that no run may use: nothing of it is touched."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise _not_free("this is no folder", folder)
+        if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+            raise _not_free("the folder holds something that no run has made", folder)
+    except OSError as error:
+        raise _not_free(
+            f"the folder cannot be read: {(error.strerror or 'unknown').lower()}", folder
+        ) from error
 
-    Raises OutsideError Q-KME-062 for a folder that is no run's: nothing of it is touched.
+
+def _not_free(cause: str, folder: Path) -> OutsideError:
+    return OutsideError("Q-KME-062", cause, "name an empty or new folder with --run", str(folder))
+
+
+def claim(folder: Path) -> IO[str]:
+    """Remove what an earlier run made in a folder; returns the lock that a second run does not get.
+
+    Files that no run makes are kept. Raises OutsideError Q-KME-062 as `check_free` does, and for a
+    folder in which a run is at work.
     """
-    marker = folder / MARKER
-    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
-        raise OutsideError(
-            "Q-KME-062", "the folder holds something that no run has made", "name an empty or new folder with --run",
-            str(folder),
-        )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = marker.open("a")
+    check_free(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / MARKER).open("a")
+    except OSError as error:
+        raise _not_free(
+            f"the folder cannot be used: {(error.strerror or 'unknown').lower()}", folder
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -170,9 +221,9 @@ def claim(folder: Path) -> IO[str]:
             "end it first, or name another folder with --run",
             str(folder),
         ) from error
-    for entry in folder.iterdir():
+    for entry in [entry for pattern in MADE for entry in folder.glob(pattern)]:
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        elif entry.name != MARKER:
+        else:
             entry.unlink()
     return lock

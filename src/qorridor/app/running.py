@@ -10,11 +10,24 @@ from typing import Any
 
 from qorridor.app import process
 from qorridor.app.estate_file import read_text
-from qorridor.app.supervisor import Supervisor, Told, check_runnable
+from qorridor.app.run_folder import check_free
+from qorridor.app.supervisor import Supervisor, Told, check_runnable, parts_of
 from qorridor.estate.read import parse
 
 FOLLOW_SECONDS = 1.0
 Row = Callable[[dict[str, object], str], None]
+
+
+def rehearse(text: str, source: str, corridor: str, folder: Path, *, compatibility: bool) -> dict[str, str]:
+    """What a run would start: each process and its state folder. Starts and writes nothing.
+
+    Raises what the run itself would raise at once: for the estate, the corridor or the folder.
+    """
+    estate = parse(text, source)
+    check_runnable(estate, corridor)
+    check_free(folder)
+    parts = parts_of(estate, corridor, compatibility=compatibility)
+    return {part.name: str(folder / part.state) for part in parts}
 
 
 def run_corridor(

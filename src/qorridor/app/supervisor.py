@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from qorridor.adapters.wire import contexts, frames, http, tls
 from qorridor.adapters.wire.files import write_atomically
@@ -67,13 +68,32 @@ def check_runnable(estate: Estate, corridor: str) -> None:
         )  # fmt: skip
 
 
+def parts_of(estate: Estate, corridor: str, *, compatibility: bool) -> list[Part]:
+    """Every process that a run starts, the authority first; link ends are children of their nodes."""
+    flow = estate.corridor(corridor).flow
+    ends = (estate.flows[flow].origin, estate.flows[flow].destination)
+    options = ["--bind", BIND, "--only", corridor, *(["--compatibility"] if compatibility else [])]
+    return [
+        Part("authority", ["authority", "serve", "--bind", BIND], Path("authority")),
+        *(Part(f"optics {link}", ["optics", link], Path(f"optics-{link}")) for link in estate.link_names(corridor)),
+        *(
+            Part(f"tunnel {flow} {site}", ["tunnel", flow, "--site", site, "--bind", BIND], Path(f"tunnel-{flow}-{site}"))
+            for site in ends
+        ),
+        *(Part(f"node {site}", ["node", site, *options], Path(f"node-{site}")) for site in estate.corridor(corridor).path),
+    ]  # fmt: skip
+
+
 class Supervisor:
     """Starts, watches and ends the processes of one corridor; holds an operator's certificate, never a key."""
 
     def __init__(
-        self, folder: Path, estate_text: str, corridor: str, told: Told, *, compatibility: bool = False
-    ) -> None:
+        self, folder: Path, estate_text: str, corridor: str, told: Told, *, compatibility: bool = False,
+        lock: IO[str] | None = None,
+    ) -> None:  # fmt: skip
+        """`lock` is that of a caller who has claimed the folder already."""
         self.folder = folder
+        self._lock = lock
         self.corridor = corridor
         self._text = estate_text
         self._told = told
@@ -97,7 +117,7 @@ class Supervisor:
     # -- start --------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        self._lock = claim(self.folder)
+        self._lock = self._lock or claim(self.folder)
         self._before = Path.cwd()
         os.chdir(self.folder)
         write_atomically(Path("estate.toml"), self._text)
@@ -108,9 +128,11 @@ class Supervisor:
         write_atomically(FACTS, json.dumps(facts, indent=1))
         self._domain = trust_domain(self.estate)
         sign_for_run(self.estate, self.corridor)
-        await self._launch(Part("authority", ["authority", "serve", "--bind", BIND], Path("authority")))
+        authority, *parts = parts_of(self.estate, self.corridor, compatibility=self._compatibility)
+        await self._launch(authority)
         self.operator = await self._enrol_operator()
-        parts = [*self._optics(), *self._tunnels(), *[await self._node(site) for site in self._sites()]]
+        for site in self._sites():
+            await self._node_tickets(site)
         async with asyncio.TaskGroup() as launches:  # none goes on starting when another has failed
             for part in parts:
                 launches.create_task(self._launch(part))
@@ -118,38 +140,18 @@ class Supervisor:
     def _sites(self) -> tuple[str, ...]:
         return self.estate.corridor(self.corridor).path
 
-    def _optics(self) -> list[Part]:
-        return [
-            Part(f"optics {link}", ["optics", link], Path(f"optics-{link}"))
-            for link in self.estate.link_names(self.corridor)
-        ]
-
-    def _tunnels(self) -> list[Part]:
-        flow = self.estate.corridor(self.corridor).flow
-        ends = (self.estate.flows[flow].origin, self.estate.flows[flow].destination)
-        return [
-            Part(
-                f"tunnel {flow} {site}",
-                ["tunnel", flow, "--site", site, "--bind", BIND],
-                Path(f"tunnel-{flow}-{site}"),
-            )
-            for site in ends
-        ]
-
-    async def _node(self, site: str) -> Part:
+    async def _node_tickets(self, site: str) -> None:
         state = Path(f"node-{site}")
         await self._ticket(Identity(self._domain, "node", site), state)
         for link in self.estate.link_names(self.corridor):
             if site in self.estate.fibres[link].between:
                 await self._ticket(Identity(self._domain, "link", f"{link}/{site}"), state / f"link-{link}")
-        arguments = ["node", site, "--bind", BIND, "--only", self.corridor]
-        if self._compatibility:
-            arguments.append("--compatibility")
-        return Part(f"node {site}", arguments, state)
 
     async def _ticket(self, identity: Identity, state: Path) -> Path:
         """A ticket with a one-time token in the new process's own folder."""
-        return await ask_ticket(Path(), self.parts["authority"].addresses["authority"], identity, state)
+        return await ask_ticket(
+            Path("authority"), self.parts["authority"].addresses["authority"], identity, state
+        )
 
     async def _enrol_operator(self) -> Pki:
         identity = Identity(self._domain, "operator", "run")
@@ -195,7 +197,10 @@ class Supervisor:
             return False
         if addresses != part.addresses:
             part.addresses = addresses
-            merge_book(BOOK, addresses)
+            # All of them each time: so a book that was damaged is whole again.
+            merge_book(
+                BOOK, {name: at for each in self.parts.values() for name, at in each.addresses.items()}
+            )
         return True
 
     async def _watch(self, part: Part) -> None:
@@ -223,7 +228,7 @@ class Supervisor:
         await asyncio.gather(*(process.stop(part.child) for part in order if part.child is not None))
         if hasattr(self, "_before"):
             os.chdir(self._before)
-        if hasattr(self, "_lock"):
+        if self._lock is not None:
             self._lock.close()
 
     # -- what the operator sees ---------------------------------------------------------------

@@ -9,17 +9,18 @@ from qorridor.adapters.wire import frames
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.app.authority import enrolment_ticket
 from qorridor.app.enrolment import Pki, enrol
-from qorridor.app.run_folder import BOOK, AddressBook
-from qorridor.base.errors import OutsideError
+from qorridor.app.run_folder import BOOK, AddressBook, read_addresses
+from qorridor.base.errors import EstateError, OutsideError
 from qorridor.base.names import Identity
+from qorridor.estate.model import Estate, trust_domain
 
 
-async def ask_ticket(run: Path, address: str, identity: Identity, state: Path) -> Path:
+async def ask_ticket(authority: Path, address: str, identity: Identity, state: Path) -> Path:
     """Lay a ticket with a one-time token into `state`; raises OutsideError Q-KME-042 or Q-KME-051.
 
-    `address` is where the authority of `run` serves enrolment.
+    `authority` is the state directory of an authority at work, `address` where it serves enrolment.
     """
-    channel = await frames.dial_unix(run / "authority" / "tokens.sock")
+    channel = await frames.dial_unix(authority / "tokens.sock")
     try:
         await channel.send({"identity": identity.uri})
         answer = await channel.receive()
@@ -29,7 +30,7 @@ async def ask_ticket(run: Path, address: str, identity: Identity, state: Path) -
         raise OutsideError(
             "Q-KME-051", f"the authority gives no token for {identity.uri}", "look at authority.log"
         )
-    anchor = (run / "authority" / "authority-traditional.pem").read_bytes()
+    anchor = (authority / "authority-traditional.pem").read_bytes()
     file = state / "ticket.json"
     write_atomically(file, json.dumps(enrolment_ticket(address, anchor, identity, str(answer["token"]))))
     return file
@@ -42,4 +43,31 @@ async def sae_credentials(run: Path, identity: Identity) -> Pki:
     if pki.is_enrolled:
         return pki
     host, port = AddressBook(run / BOOK).find("authority")
-    return await enrol(pki.folder, await ask_ticket(run, f"{host}:{port}", identity, state), ("ecdsa-p256",))
+    return await enrol(
+        pki.folder, await ask_ticket(run / "authority", f"{host}:{port}", identity, state), ("ecdsa-p256",)
+    )
+
+
+async def ticket_by_hand(authority: Path, estate: Estate, name: str, state: Path) -> Path:
+    """A ticket for `KIND/NAME` from an authority on this machine; raises as `ask_ticket` does, and
+    EstateError Q-ESTATE-041 for a name that is no identity."""
+    try:
+        identity = Identity.parse(f"spiffe://{trust_domain(estate)}/{name}")
+    except ValueError as error:
+        raise EstateError(
+            "Q-ESTATE-041", f'"{name}" is no identity', "write for example node/london or link/london-hayes/london"
+        ) from error  # fmt: skip
+    address = _address(authority)
+    return await ask_ticket(authority, address, identity, state)
+
+
+def _address(authority: Path) -> str:
+    try:
+        return read_addresses(
+            json.dumps(json.loads((authority / "ready.json").read_bytes())["addresses"]).encode()
+        )["authority"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise OutsideError(
+            "Q-KME-042", "the authority has not said where it listens", "start it: qorridor authority serve --state DIR",
+            str(authority),
+        ) from error  # fmt: skip

@@ -28,7 +28,8 @@ def _ports_fit(ports: str) -> bool:
     return all(1 <= int(port) <= 65535 for port in ports.split(","))
 
 
-def _address(text: str) -> str:
+def address(text: str) -> str:
+    """`host:port` with a port of 1 to 65535; raises ValueError in our own words for anything else."""
     match = _ADDRESS.fullmatch(text)
     if match is None or not _ports_fit(match[1]) or not _host_fits(text.rpartition(":")[0]):
         raise said(f'"{text}" is no address', 'write host:port, for example "127.0.0.1:9400"')
@@ -36,7 +37,7 @@ def _address(text: str) -> str:
 
 
 def _listen(text: str) -> str:
-    return text if text.endswith(":0") and _ADDRESS.fullmatch(text) else _address(text)
+    return text if text.endswith(":0") and _ADDRESS.fullmatch(text) else address(text)
 
 
 def _host_fits(host: str) -> bool:
@@ -67,7 +68,7 @@ def _window(text: str) -> str:
     return text
 
 
-Address = Annotated[str, AfterValidator(_address)]
+Address = Annotated[str, AfterValidator(address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Target = Annotated[str, AfterValidator(_target)]
 Window = Annotated[str, AfterValidator(_window)]

@@ -25,6 +25,11 @@ def call(capsys, *arguments):
     return code, seen.out, seen.err
 
 
+def enrol(capsys, name, key=None, *more):
+    call(capsys, "key", key or f"{name}.key", "--out", f"{name}.pub")
+    return call(capsys, "enrol", "--as", name, "--public", f"{name}.pub", *more)
+
+
 def sign(capsys, name, key=None, *more):
     return call(capsys, "sign", FLOW, "--as", name, "--key", key or f"{name}.key", *more)
 
@@ -32,6 +37,8 @@ def sign(capsys, name, key=None, *more):
 @pytest.mark.requirement("A-46")
 def test_two_people_approve_and_a_changed_policy_needs_them_again(capsys, folder):
     assert call(capsys, "verify", FLOW)[0] == 1
+    for name in ("alice", "bob"):
+        assert enrol(capsys, name)[0] == 0
     assert sign(capsys, "alice")[0] == 0
     code, out, _ = call(capsys, "verify", FLOW)
     assert code == 1
@@ -49,11 +56,13 @@ def test_two_people_approve_and_a_changed_policy_needs_them_again(capsys, folder
 
 @pytest.mark.requirement("A-46")
 def test_one_person_cannot_approve_twice(capsys, folder):
+    enrol(capsys, "alice")
     sign(capsys, "alice")
     for name, key in (("bob", "alice.key"), ("alice", "other.key")):
-        code, out, err = sign(capsys, name, key)
+        code, out, err = enrol(capsys, name, key)
         assert (code, out) == (5, "")
         assert "Q-POLICY-021" in err
+    assert sign(capsys, "alice", "other.key")[0] == 5
     listed = json.loads((folder / "approvers.json").read_text())
     (folder / "approvers.json").write_text(json.dumps(listed | {"bob": listed["alice"]}))
     file = folder / f"policy-{FLOW}.json"
@@ -65,9 +74,33 @@ def test_one_person_cannot_approve_twice(capsys, folder):
     assert "1 of 2 approvals (alice, bob)" in out
 
 
+@pytest.mark.requirement("A-46")
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_a_name_that_nobody_enrolled_cannot_sign_and_is_not_enrolled_by_trying(capsys, folder, flags):
+    enrol(capsys, "alice")
+    before = (folder / "approvers.json").read_bytes()
+    call(capsys, "key", "mallory.key", "--out", "mallory.pub")
+    code, out, err = sign(capsys, "mallory", None, *flags)
+    assert (code, out) == (5, "")
+    assert "Q-POLICY-022" in err
+    assert (folder / "approvers.json").read_bytes() == before
+    assert not (folder / f"policy-{FLOW}.json").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"00", b"\xff", b"x" * 3904])
+def test_a_file_that_holds_no_public_key_enrols_nobody(capsys, folder, content):
+    if content is not None:
+        (folder / "x.pub").write_bytes(content)
+    code, _, err = call(capsys, "enrol", "--as", "alice", "--public", "x.pub")
+    assert code == 4
+    assert "Q-KME-071" in err
+    assert not (folder / "approvers.json").exists()
+
+
 def test_a_forged_or_damaged_file_gives_no_approval(capsys, folder):
-    sign(capsys, "alice")
-    sign(capsys, "bob")
+    for name in ("alice", "bob"):
+        enrol(capsys, name)
+        assert sign(capsys, name)[0] == 0
     file = folder / f"policy-{FLOW}.json"
     whole = json.loads(file.read_text())
     file.write_text(json.dumps(whole | {"signatures": {"alice": "00", "bob": whole["signatures"]["alice"]}}))
@@ -96,12 +129,17 @@ def test_wrong_names_and_dry_run(capsys, folder):
     assert code == 3
     assert 'did you mean "core-replication"?' in err
     assert sign(capsys, "a\nb", "k")[0] == 2
-    assert sign(capsys, "alice", None, "--dry-run")[0] == 0
+    assert call(capsys, "key", "alice.key", "--out", "alice.pub", "--dry-run")[0] == 0
     assert sorted(path.name for path in folder.iterdir()) == ["estate.toml"]
+    assert enrol(capsys, "alice", None, "--dry-run")[0] == 0
+    assert not (folder / "approvers.json").exists()
+    enrol(capsys, "alice")
+    assert sign(capsys, "alice", None, "--dry-run")[0] == 0
+    assert not (folder / f"policy-{FLOW}.json").exists()
 
 
 def test_a_key_file_that_is_none_is_told(capsys, folder):
     (folder / "x.key").write_text("no key")
-    code, _, err = sign(capsys, "alice", "x.key")
+    code, _, err = call(capsys, "key", "x.key", "--out", "x.pub")
     assert code == 4
     assert "Q-KME-058" in err

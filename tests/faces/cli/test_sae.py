@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from qorridor.app import sae
+from qorridor.app import examples, sae
 from qorridor.base.secret import Secret
 from qorridor.faces.cli import main as cli
 from qorridor.records.keys import DeliveredKey
@@ -26,6 +26,7 @@ def asked(tmp_path, monkeypatch):
     run = tmp_path / "run/thames"
     run.mkdir(parents=True)
     (run / "addresses.json").write_text("{}")
+    (run / "estate.toml").write_text(examples.text("meridian"))
     monkeypatch.chdir(tmp_path)
     return calls
 
@@ -66,6 +67,7 @@ def test_dry_run_asks_nobody(capsys, asked):
     assert code == 0
     assert "3 keys of 256 bits" in out
     assert asked == []
+    assert call(capsys, "sae", "get", "--as", "router-london", "--for", "router-paris", "--dry-run")[0] == 3
 
 
 def test_without_a_run_it_says_so(capsys, tmp_path, monkeypatch):

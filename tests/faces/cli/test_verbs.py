@@ -148,9 +148,30 @@ def test_explain_flow_gives_the_reasons(capsys, folder):
     assert run(capsys, "explain", "flow", "nope")[0] == 2
 
 
+def test_explain_flow_takes_the_inventory_beside_the_estate_or_the_one_that_is_named(capsys, folder):
+    run(capsys, "discover")
+    (folder / "other").mkdir()
+    for name in ("estate.toml", "inventory.cdx.json"):
+        shutil.move(folder / name, folder / "other" / name)
+    estate = ["--estate", str(folder / "other/estate.toml")]
+    assert "G1" not in run(capsys, "explain", "flow", "core-replication", *estate)[1]
+    shutil.move(folder / "other/inventory.cdx.json", folder / "named.json")
+    assert "G1" in run(capsys, "explain", "flow", "core-replication", *estate)[1]
+    assert (
+        "G1"
+        not in run(capsys, "explain", "flow", "core-replication", *estate, "--inventory", "named.json")[1]
+    )
+
+
 def test_link_rate_prints_the_planning_figure_of_a_preset(capsys):
     document = json.loads(run(capsys, "link", "rate", "--preset", "gys", "--json")[1])
     assert document["bits_per_pulse"] == pytest.approx(2.226e-4, rel=0.005)
     assert document["simulated"] is True
-    assert run(capsys, "link", "rate", "--length", "50")[0] == 2
+    assert run(capsys, "link", "rate", "--distance", "50")[0] == 2
+    rates = [
+        run(capsys, "link", "rate", "--preset", "demo-1ghz", name, "50 km")
+        for name in ("--distance", "--length")
+    ]
+    assert rates[0] == rates[1]
+    assert rates[0][0] == 0
     assert run(capsys, "link", "rate", "--preset", "nope")[0] == 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
               "Default: ./inventory.cdx.json where it exists.")  # fmt: skip
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge by (default today).")
 @click.option("--out", default="assessment.json", show_default=True, type=click.Path(path_type=Path))
+@options.dry_run("Show the assessment; write no file.")
 @click.pass_obj
 def command(session: Session, inventory: Path | None, as_of: datetime | None, out: Path) -> None:
     """Assess and write."""
@@ -38,14 +39,14 @@ def command(session: Session, inventory: Path | None, as_of: datetime | None, ou
         return
     if source is None:
         output.say(session, "No inventory: run `qorridor discover` first; without it no mechanism is chosen.")
-    click.echo(_summary(assessment, out))
+    click.echo(_summary(assessment, out, dry_run=session.dry_run))
 
 
-def _summary(assessment: Assessment, out: Path) -> str:
+def _summary(assessment: Assessment, out: Path, *, dry_run: bool) -> str:
     exposed = sum(flow.exposed for flow in assessment.flows)
     lines = [f"{exposed} of {len(assessment.flows)} flows exposed on {assessment.as_of}"]
     lines += [line for flow in assessment.flows for line in _flow(flow)]
-    return "\n".join([*lines, f"→ {out}"])
+    return "\n".join([*lines, output.written(out, dry_run=dry_run)])
 
 
 def _flow(flow: FlowAssessment) -> list[str]:

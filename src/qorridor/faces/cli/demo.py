@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from qorridor.base.errors import EvidenceError
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 LINK = "hayes-slough"
 FRACTION = 0.25
 ROLLS = 10
+_AFTERWARDS = ("discover", "assess", "plan", "prove")  # steps whose commands need no running process
+
+
+def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A wrong address is told before anything starts."""
+    if value is not None:
+        from qorridor.estate.drivers import address  # noqa: PLC0415 - keeps help cheap
+
+        try:
+            address(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return value
 
 
 @click.command(
@@ -31,16 +45,23 @@ ROLLS = 10
     help="The far service (default: what is installed).",
 )
 @click.option(
-    "--forward", metavar="HOST:PORT", help="Forward the tunnel to a TCP port of your own (with --stay)."
+    "--forward",
+    metavar="HOST:PORT",
+    callback=_address,
+    help="Forward the tunnel to a TCP port of your own (with --stay).",
 )
 @click.option("--run", "folder", type=click.Path(path_type=Path), default=Path("run/demo"), show_default=True,
               help="Folder of the run; what an earlier demo left there is removed.")  # fmt: skip
+@options.dry_run("Check the folder; say which processes would start, and start none.")
 @click.pass_obj
 def command(session: Session, stay: bool, service: str | None, forward: str | None, folder: Path) -> None:  # noqa: FBT001 - click's callback
     """Ends by itself unless told to stay; Ctrl-C ends every process."""
     from qorridor.app import process  # noqa: PLC0415 - keeps help cheap
-    from qorridor.app.demo import Demo  # noqa: PLC0415
+    from qorridor.app.demo import Demo, rehearse  # noqa: PLC0415
 
+    if session.dry_run:
+        output.rehearsed(session, folder, rehearse(folder, service or "", forward or ""))
+        return
     story = Story(session)
 
     async def body(stop: asyncio.Event) -> None:
@@ -79,7 +100,8 @@ class Story:
     ) -> None:
         """One step: what was done, where the artefact lies, what to try next."""
         where = f"\n            → {artefact}" if artefact else ""
-        more = f"\n            try: {next_}" if next_ else ""
+        word = "try" if verb in _AFTERWARDS else "try while it runs (demo --stay)"
+        more = f"\n            {word}: {next_}" if next_ else ""
         self._line(
             f"{number} {verb:<9} {text}{where}{more}", step=verb, artefact=artefact, try_next=next_, **facts
         )
@@ -115,17 +137,18 @@ class Story:
         await self._proved(demo, base)
 
     def _documents(self, demo: Demo, base: str) -> None:
+        typed = shlex.quote(base)
         inventory, file = demo.discover()
         share = inventory.share_seen or 0.0
         found, points = len(inventory.of_kind("certificate")), len(inventory.of_kind("protocol"))
         self.step(1, "discover", f"{_counted(found, 'certificate')}, {_counted(points, 'TLS endpoint')} on this machine, "
                   f"coverage {share:.0%}", artefact=f"{base}/{file} (CycloneDX 1.6)",
-                  next_="qorridor discover /etc/ssl/certs")  # fmt: skip
+                  next_=f"qorridor discover {typed}/service/legacy")  # fmt: skip
         assessment, file = demo.assess(file)
         flows = "\n".join(f"            {flow.name} → {flow.mechanism}" for flow in assessment.flows)
         exposed = sum(flow.exposed for flow in assessment.flows)
         self.step(2, "assess", f"{exposed} of {len(assessment.flows)} flows exposed to harvest now, decrypt later\n{flows}",
-                  artefact=f"{base}/{file}", next_=f"qorridor --estate {base}/estate.toml explain flow core-replication")  # fmt: skip
+                  artefact=f"{base}/{file}", next_=f"qorridor --estate {typed}/estate.toml explain flow core-replication")  # fmt: skip
         plan, file = demo.plan(file)
         corridor = plan.corridors["thames"]
         self.step(3, "plan", f"{' - '.join(corridor.path)}: {corridor.secret_key_rate} of key end to end (model); "
@@ -141,7 +164,7 @@ class Story:
         self.step(4, "run", f"corridor thames is HYBRID after {now.seconds:.0f} s: 2 simulated links (QBER {', '.join(errors)}), "
                   f"3 nodes; hayes is a trusted node: it relays keys under one-time pads and sees them in clear",
                   artefact=f"{base}/node-london … one state directory per process",
-                  next_=f"qorridor watch --run {base}", state=now.state)  # fmt: skip
+                  next_=f"qorridor watch --run {shlex.quote(base)}", state=now.state)  # fmt: skip
 
     async def _carries(self, demo: Demo) -> None:
         self.aside(
@@ -152,13 +175,13 @@ class Story:
         self.step(5, "exchange", f"{demo.traffic.service} answered {demo.traffic.rounds} times on one connection "
                   f"({demo.traffic.connection}), {demo.traffic.received / 1e6:.0f} MB, every checksum equal to the service's own; "
                   f"the tunnel re-keyed {now.rolls} times meanwhile (epoch {now.epoch})",
-                  next_="qorridor exchange FILE --from london --to slough", rolls=now.rolls)  # fmt: skip
+                  next_=demo.service.by_hand(demo.entry[1]), rolls=now.rolls)  # fmt: skip
 
     async def _attacked(self, demo: Demo) -> None:
         before = await demo.look()
         await demo.run.inject(LINK, "intercept", fraction=FRACTION)
         self.step(6, "watch", f"an eavesdropper intercepts and resends {FRACTION:.0%} of the pulses on {LINK}",
-                  next_=f"qorridor inject {LINK} intercept --fraction 0.05")  # fmt: skip
+                  next_=f"qorridor inject {LINK} intercept --fraction 0.05 --run {shlex.quote(output.shown(demo.folder))}")  # fmt: skip
         seen = await self._follow(demo, "PQC_ONLY", "FAIL_CLOSED")
         aborts = seen.aborted - before.aborted
         self._line(f"            {aborts} times a link end gave a block up ({', '.join(seen.abort_causes)}): none of their key is ever used; "
@@ -204,7 +227,7 @@ class Story:
             if (found := verdict.verified) is not None
         ]
         self.step(7, "prove", "\n".join(["every node's journal verified", *lines]), artefact=f"{base}/node-*/journal",
-                  next_=f"qorridor prove verify --run {base}")  # fmt: skip
+                  next_=f"qorridor prove verify --run {shlex.quote(base)}")  # fmt: skip
         now = await demo.look()
         self._line(_balance(now.statuses["hayes"]["keys"]))
         self._line(
@@ -215,7 +238,7 @@ class Story:
     async def invite(self, demo: Demo) -> None:
         """What a reader can do by hand while the demo stays."""
         host, port = demo.entry
-        base = output.shown(demo.folder)
+        base = shlex.quote(output.shown(demo.folder))
         near, far = "router-london", "router-slough"
         for name in (near, far):
             await demo.run.enrol_sae(name)

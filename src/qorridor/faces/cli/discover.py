@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -22,20 +22,26 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="NAME", help="Only the scan of that name; may be repeated.")
 @click.option("--out", default="inventory.cdx.json", show_default=True, type=click.Path(path_type=Path))
 @click.option("--outside-window", is_flag=True, help="Scan although a scan's window is closed.")
+@options.dry_run("Say what would be looked at; look at nothing, write nothing.")
 @click.pass_obj
 def command(
     session: Session, path: Path | None, only: tuple[str, ...], out: Path, *, outside_window: bool
 ) -> None:
     """Scan, merge, write."""
     from qorridor.adapters.wire.files import write_atomically  # noqa: PLC0415 - keeps help cheap
-    from qorridor.app.discover import chosen, discover, endpoints  # noqa: PLC0415
+    from qorridor.app.discover import discover, endpoints, folders, scope  # noqa: PLC0415
     from qorridor.app.estate_file import load  # noqa: PLC0415
     from qorridor.records import cyclonedx  # noqa: PLC0415
 
     estate = load(session.estate) if path is None or only or Path(session.estate).exists() else None
-    points = endpoints(estate, chosen(estate, only)) if estate else []
+    names = scope(estate, only, path, outside_window=outside_window)
+    points = endpoints(estate, names) if estate else []
     if session.dry_run:
-        output.emit(session, {"endpoints": [p.locator for p in points]}, "\n".join(p.locator for p in points))
+        places = [point.locator for point in points] + [
+            f"file:{found}" for found in folders(estate, only, path)
+        ]
+        text = "\n".join([*places, output.written(out, dry_run=True)])
+        output.emit(session, {"would_look_at": places, "would_write": str(out)}, text)
         return
     with output.progress(session, "end points looked at", len(points)) as progress:
         inventory = discover(

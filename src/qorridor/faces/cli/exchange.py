@@ -24,6 +24,7 @@ _MEGABYTE = 1_000_000
 @click.option("--to", "destination", required=True, metavar="SITE", help="The site where the flow ends.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where it arrives (default ./NAME.received).")
 @options.run_folder
+@options.dry_run("Say by which flow the file would go; send nothing.")
 @click.pass_obj
 def command(
     session: Session, file: Path, origin: str, destination: str, out: Path | None, folder: Path | None

@@ -16,11 +16,13 @@ from qorridor.faces.cli.session import Session
 
 @click.command(help='Explain an error code (Q-ESTATE-001), a term ("trusted node") or `flow NAME`.')
 @click.argument("topic", nargs=-1, required=True)
+@click.option("--inventory", type=click.Path(path_type=Path), help="For `flow`: a CycloneDX CBOM. Default: "
+              "inventory.cdx.json beside the estate, else here.")  # fmt: skip
 @click.pass_obj
-def command(session: Session, topic: tuple[str, ...]) -> None:
+def command(session: Session, topic: tuple[str, ...], inventory: Path | None) -> None:
     """Print what is known about a topic."""
     if topic[0] == "flow" and len(topic) == 2:
-        _flow(session, topic[1])
+        _flow(session, topic[1], inventory)
         return
     word = " ".join(topic)
     (_code if word.upper().startswith("Q-") else _term)(session, word)
@@ -56,11 +58,13 @@ def _near(word: str, known: list[str]) -> str:
     return f"did you mean {', '.join(close)}?" if close else "try an error code, a term, or `flow NAME`"
 
 
-def _flow(session: Session, name: str) -> None:
+def _flow(session: Session, name: str, inventory: Path | None) -> None:
     from qorridor.app.assess import assess_file  # noqa: PLC0415 - keeps help cheap
 
-    usual = Path("inventory.cdx.json")
-    assessment = assess_file(session.estate, usual if usual.exists() else None)
+    # Beside the estate first: there a run or a demo has left the one that belongs to it.
+    usual = (Path(session.estate).parent / "inventory.cdx.json", Path("inventory.cdx.json"))
+    found = inventory or next((file for file in usual if file.exists()), None)
+    assessment = assess_file(session.estate, found)
     flow = next((flow for flow in assessment.flows if flow.name == name), None)
     if flow is None:
         raise click.UsageError(f'no flow "{name}"; {_near(name, [f.name for f in assessment.flows])}')

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 
@@ -14,6 +14,7 @@ from qorridor.faces.cli.session import Session
     help="Write an example estate and its JSON Schema beside it; an existing file is never replaced."
 )
 @click.option("--example", default="meridian", show_default=True, help="Which example.")
+@options.dry_run("Say which files would be written; write none.")
 @click.pass_obj
 def command(session: Session, example: str) -> None:
     """Write the estate file named by --estate."""

@@ -32,6 +32,7 @@ class _Finite(click.FloatRange):
 @click.option("--loss", type=_Finite(0, 100), help="bend: extra loss in dB.")
 @click.option("--error", type=_Finite(0, 0.5), help="drift: misalignment, 0 to 0.5.")
 @options.run_folder
+@options.dry_run("Check the link and the fault; inject nothing.")
 @click.pass_obj
 def command(
     session: Session, link: str, fault: str, fraction: float | None, loss: float | None, error: float | None,

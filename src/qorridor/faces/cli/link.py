@@ -21,7 +21,9 @@ def command() -> None:
 
 
 _preset = click.option("--preset", default="metro", show_default=True, help="A link preset.")
-_length = click.option("--length", metavar="L", help='Length of the fibre, for example "50 km".')
+_length = click.option(
+    "--distance", "--length", "length", metavar="L", help='Length of the fibre, for example "50 km".'
+)
 _loss = click.option("--loss", metavar="DB", help='Measured loss of the channel, for example "6.9 dB".')
 
 
@@ -89,7 +91,7 @@ def _estimate(preset: str, length: str | None, loss: str | None) -> RateEstimate
     return secret_key_rate(
         load_preset(
             preset,
-            length=None if length is None else _quantity("Kilometre", length, "--length"),
+            length=None if length is None else _quantity("Kilometre", length, "--distance"),
             loss=None if loss is None else _quantity("Decibel", loss, "--loss"),
         )
     )

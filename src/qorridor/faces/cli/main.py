@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 from qorridor.base.errors import Interrupted, QorridorError
+from qorridor.faces.cli.options import no_dry_run, store
 from qorridor.faces.cli.session import Session
 
 
@@ -56,17 +57,10 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
-def _set(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Store a global option unless it is only the default."""
-    source = context.get_parameter_source(str(parameter.name))
-    if source is not None and source is not click.core.ParameterSource.DEFAULT:
-        setattr(context.find_root().obj, str(parameter.name), value)
-
-
 def global_options() -> list[click.Parameter]:
     """Fresh global options: click binds them to one command each."""
-    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": _set}
-    value: dict[str, Any] = {"expose_value": False, "callback": _set}
+    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "callback": store}
+    value: dict[str, Any] = {"expose_value": False, "callback": store}
     return [
         click.Option(["--estate"], metavar="PATH", help="The estate file (default ./estate.toml).", **value),
         click.Option(
@@ -74,7 +68,6 @@ def global_options() -> list[click.Parameter]:
         ),
         click.Option(["--quiet"], help="No words beside the answer.", **flag),
         click.Option(["-v", "--verbose", "verbose"], count=True, help="More words.", **value),
-        click.Option(["--dry-run"], help="Say what would happen; change nothing.", **flag),
         click.Option(["--random-state"], type=int, metavar="N", help="Seed of simulations only.", **value),
         click.Option(["--no-color"], help="No colours.", **flag),
     ]
@@ -87,6 +80,8 @@ def _with_globals(command: click.Command) -> click.Command:
     if isinstance(command, click.Group):
         for inner in command.commands.values():
             _with_globals(inner)
+    elif "--dry-run" not in present:
+        command.params.append(no_dry_run())
     return command
 
 
@@ -119,6 +114,8 @@ cli = _Lazy(
     "qorridor",
     params=[
         *global_options(),
+        click.Option(["--dry-run"], is_flag=True, expose_value=False, callback=store,
+                     help="Of verbs that change something: say what would happen, change nothing."),
         click.Option(["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version,
                      help="Print the version."),
     ],

@@ -43,6 +43,21 @@ def emit_line(session: Session, document: Mapping[str, Any], text: str) -> None:
     put(json.dumps(document, ensure_ascii=False, default=str) if session.as_json else text)
 
 
+def written(path: Path, *, dry_run: bool) -> str:
+    """Where a document lies, or that a dry run has written none."""
+    return f"would write {path}" if dry_run else f"→ {path}"
+
+
+def rehearsed(session: Session, folder: Path, parts: Mapping[str, str]) -> None:
+    """What a dry run of something that starts processes found."""
+    lines = [[f"would start {name}", state] for name, state in parts.items()]
+    emit(
+        session,
+        {"run": str(folder), "would_start": dict(parts)},
+        f"{table(lines)}\nNothing was started or written.",
+    )
+
+
 def say(session: Session, text: str) -> None:
     """Words beside the answer, to standard error; silent with --quiet."""
     if not session.quiet:

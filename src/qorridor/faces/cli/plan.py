@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "--assessment", type=click.Path(path_type=Path), help="Default: ./assessment.json where it exists."
 )
 @click.option("--out", default="plan.json", show_default=True, type=click.Path(path_type=Path))
+@options.dry_run("Show the plan; write no file.")
 @click.pass_context
 def command(context: click.Context, assessment: Path | None, out: Path) -> None:
     """Plan and write."""
@@ -34,12 +35,14 @@ def command(context: click.Context, assessment: Path | None, out: Path) -> None:
     text = documents.write(plan)
     if not session.dry_run:
         write_atomically(out, text, mode=0o644)
-    click.echo(text if session.as_json else _summary(plan, out), nl=not session.as_json)
+    click.echo(
+        text if session.as_json else _summary(plan, out, dry_run=session.dry_run), nl=not session.as_json
+    )
     if not all(corridor.feasible for corridor in plan.corridors.values()):
         context.exit(1)
 
 
-def _summary(plan: Plan, out: Path) -> str:
+def _summary(plan: Plan, out: Path, *, dry_run: bool) -> str:
     rows = [
         [
             s.name,
@@ -54,7 +57,7 @@ def _summary(plan: Plan, out: Path) -> str:
     ]
     heads = ("fibre", "length", "loss", "secret key", "margin", "verdict", "binding")
     corridors = [line for corridor in plan.corridors.values() for line in _corridor(corridor)]
-    return "\n".join([output.table(rows, heads), *corridors, f"→ {out}"])
+    return "\n".join([output.table(rows, heads), *corridors, output.written(out, dry_run=dry_run)])
 
 
 def _corridor(corridor: CorridorPlan) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 
@@ -20,10 +20,20 @@ from qorridor.faces.cli.session import Session
 @click.option(
     "--compatibility", is_flag=True, help="Also serve kme-etsi-compat: traditional TLS, not quantum-safe."
 )
+@options.dry_run("Check the estate and the folder; say which processes would start, and start none.")
 @click.pass_obj
 def command(session: Session, corridor: str, folder: Path | None, compatibility: bool) -> None:  # noqa: FBT001 - click's callback
     """A run begins with a fresh folder and a fresh root; nothing of an earlier run is used."""
-    from qorridor.app.running import run_corridor  # noqa: PLC0415 - keeps help cheap
+    from qorridor.app.estate_file import read_text  # noqa: PLC0415 - keeps help cheap
+    from qorridor.app.running import rehearse, run_corridor  # noqa: PLC0415
+
+    place = folder or Path("run") / corridor
+    if session.dry_run:
+        parts = rehearse(
+            read_text(session.estate), session.estate, corridor, place, compatibility=compatibility
+        )
+        output.rehearsed(session, place, parts)
+        return
 
     def told(line: str) -> None:
         output.say(session, line)
@@ -31,5 +41,5 @@ def command(session: Session, corridor: str, folder: Path | None, compatibility:
     def row(document: dict[str, object], line: str) -> None:
         output.emit_line(session, document, line)
 
-    run_corridor(Path(session.estate), corridor, folder or Path("run") / corridor, told, row,
+    run_corridor(Path(session.estate), corridor, place, told, row,
                  compatibility=compatibility)  # fmt: skip

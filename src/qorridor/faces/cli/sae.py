@@ -35,6 +35,7 @@ def command() -> None:
               "asked for (dec_keys); may be repeated.")  # fmt: skip
 @click.option("--show-key", is_flag=True, help="Print the key itself. Whoever sees it has it.")
 @options.run_folder
+@options.dry_run("Say what would be fetched; fetch nothing, enrol nobody.")
 @click.pass_obj
 def get(
     session: Session, me: str, partner: str, number: int, size: int, key_ids: tuple[object, ...],
@@ -43,11 +44,15 @@ def get(
     """A key is delivered once at each end: one that was fetched and not used is lost."""
     import asyncio  # noqa: PLC0415 - keeps help cheap
 
+    from qorridor.app.estate_file import load  # noqa: PLC0415
     from qorridor.app.run_folder import find_run  # noqa: PLC0415
-    from qorridor.app.sae import get_keys  # noqa: PLC0415
+    from qorridor.app.sae import entry_of, get_keys  # noqa: PLC0415
 
     run, wanted = find_run(folder), [str(key_id) for key_id in key_ids]
     if session.dry_run:
+        estate = load(run / "estate.toml")
+        for name in (me, partner):
+            entry_of(estate, name)
         what = f"{len(wanted)} keys by key_ID" if wanted else f"{number} keys of {size} bits"
         output.emit(session, {"as": me, "for": partner}, f"would fetch {what} as {me} for {partner}")
         return

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Also write the Diagnosis document of each round here.",
 )
+@options.dry_run("Show everything; write no Diagnosis.")
 @click.pass_obj
 def command(session: Session, folder: Path | None, *, once: bool, diagnosis: Path | None) -> None:
     """With --json one line per node and second."""
