@@ -1,10 +1,12 @@
 """`make demo` as a reader meets it: the whole story, a key by hand, Ctrl-C, and no secret left anywhere."""
 
 import json
+import os
 import queue
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -104,6 +106,44 @@ def test_every_artefact_that_the_story_names_is_there(told):
         if line.get("artefact"):
             place = line["artefact"].split(" ")[0]
             assert list(folder.glob(place)), place
+
+
+def programs(folder, environment):
+    """A PATH on which `qorridor` is this very tree, as after an installation."""
+    tool = folder / "bin" / "qorridor"
+    tool.parent.mkdir(exist_ok=True)
+    tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m qorridor "$@"\n')
+    tool.chmod(0o755)
+    return environment | {"PATH": f"{tool.parent}:{environment['PATH']}"}
+
+
+def lasts(command, folder, environment):
+    """A command that shows until it is told to end: a first picture, then Ctrl-C."""
+    child = subprocess.Popen(command, shell=True, cwd=folder, env=environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    assert child.stdout.readline()
+    os.killpg(child.pid, signal.SIGINT)
+    return child.communicate(timeout=30), child.returncode
+
+
+def test_every_command_that_the_story_prints_works_as_it_is_printed(told):
+    folder, environment, story, _ = told
+    here = programs(folder, environment)
+    commands = [line["try_next"] for line in story.lines if line.get("try_next")]
+    assert len(commands) == 7
+    for command in commands:
+        if " watch " in command:
+            assert lasts(f"exec {command}", folder, here)[1] == 0
+            continue
+        done = subprocess.run(command, shell=True, cwd=folder, env=here, capture_output=True, text=True,
+                              check=False, timeout=120)  # fmt: skip
+        assert done.returncode == 0, (command, done.stdout[-500:], done.stderr[-500:])
+        if "explain flow" in command:
+            assert "G1" not in done.stdout, "the inventory of the run was not found"
+    cleared = qorridor("inject", "hayes-slough", "clear", "--run", "run/demo")
+    assert (
+        subprocess.run(cleared, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
+    )
 
 
 def test_simulated_key_is_called_simulated_wherever_it_is_handed_out(told):

@@ -75,3 +75,11 @@ def test_without_a_run_it_says_so(capsys, tmp_path, monkeypatch):
     code, _, err = call(capsys, *ASK)
     assert code == 4
     assert "Q-KME-053" in err
+
+
+@pytest.mark.parametrize("content", ["[]", "7", "{", '{"authority": 1}'])
+def test_a_damaged_address_book_exits_4_with_its_code(capsys, tmp_path, monkeypatch, content):
+    (tmp_path / "addresses.json").write_text(content)
+    (tmp_path / "estate.toml").write_text(examples.text("meridian"))
+    code, out, _ = call(capsys, *ASK, "--run", str(tmp_path), "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (4, "Q-KME-070")
