@@ -1,6 +1,7 @@
 """Both ends of a corridor over real stores, real mutual TLS and a trusted node; only the encryptors are played."""
 
 import contextlib
+import json
 from dataclasses import replace
 
 import pytest
@@ -40,7 +41,7 @@ class Corridor(Net):
         super().__init__(organisation, folder)
         self.limits, self.alarms = limits, alarms
         self.wire, self.ends, self.sequence, self.troubles = Wire(), {}, 0, []
-        self.tampered = None
+        self.tampered, self.simulated = None, True
 
     async def __aenter__(self):
         await super().__aenter__()
@@ -76,7 +77,7 @@ class Corridor(Net):
         """One second later: new blocks or none, one look of each end."""
         self.clock.time += 1
         if supply:
-            await self.fill(atoms=8, sequences=(self.sequence, self.sequence + 1))
+            await self.fill(atoms=8, sequences=(self.sequence, self.sequence + 1), simulated=self.simulated)
             self.sequence += 2
         for end in self.ends.values():
             try:
@@ -350,3 +351,39 @@ def test_three_supplies_refused_in_a_row_are_a_dry_corridor(organisation, folder
         return [(str(end.machine.state), end.machine.closed_by) for end in corridor.ends.values()]
 
     assert played(organisation, folder, body) == [("CACHED", "no-fresh-key")] * 2
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_a_roll_over_is_recorded_as_simulated_exactly_when_a_qkd_key_of_it_was(
+    organisation, folder, simulated
+):
+    """The whole journals of a played run, hybrid, from stock and without QKD."""
+
+    async def body(corridor):
+        corridor.simulated = simulated
+        await corridor.until(State.HYBRID)
+        for _ in range(4):
+            await corridor.second()
+        corridor.build("london"), corridor.build("slough")  # what is read back from disk says it too
+        for end in corridor.ends.values():
+            await end.restore()
+        await corridor.until(State.PQC_ONLY, supply=False)
+        for _ in range(6):
+            await corridor.second(supply=False)
+        return [
+            json.loads(leaf)
+            for store in corridor.stores.values()
+            for _, leaf in await store.events_after(0, 10**6)
+        ]
+
+    records = played(organisation, folder, body)
+    keys = [record["simulated"] for record in records if record["family"] == "key"]
+    assert set(keys) == {simulated}
+    committed = {r["body"]["epoch"]: r["body"]["mode"] for r in records if "mode" in r["body"]}
+    assert {"hybrid", "pqc-only"} <= set(committed.values())
+    rolls = [record for record in records if record["type"] in {"roll.committed", "roll.done"}]
+    wrong = [
+        r for r in rolls if r["simulated"] != (simulated and committed[r["body"]["epoch"]] != "pqc-only")
+    ]
+    assert wrong == []
+    assert {record["source"] for record in rolls} == set(ENDS)

@@ -2,11 +2,14 @@
 
 import asyncio
 import dataclasses
+import itertools
+import json
 
 import pytest
 
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.ports.key_store import Association
+from qorridor.records.events import Event
 from qorridor.run.agreement import BlockKeys
 from tests.support.loop import run
 from tests.support.nodes import Net, block
@@ -393,3 +396,83 @@ def test_a_block_that_comes_twice_counts_once(organisation, folder):
             assert await net.counts() == before
 
     run(main())
+
+
+async def written(net):
+    """Every record of every site's journal, as its store has numbered it."""
+    return [
+        (site, json.loads(leaf))
+        for site, store in net.stores.items()
+        for _, leaf in await store.events_after(0, 10**6)
+    ]
+
+
+def labels(records, kind):
+    return {(site, record["simulated"]) for site, record in records if record["type"] == kind}
+
+
+def test_every_record_about_simulated_key_says_so(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            await both_ends(net, 2)
+            await both_ends(net, 1, 256, "slough")
+            await net.managers["london"].supply("a", "b", "hayes", 1, 256, also=[Event("key.requested", "a")])
+            await net.managers["london"].supply("a", "b", "slough", 1, 256)
+            net.clock.time += 1000
+            for manager in net.managers.values():
+                await manager.expire()
+            net.clients["london"]["hayes"].relay = unreachable
+            with pytest.raises(OutsideError):
+                await net.managers["london"].supply("a", "b", "slough", 1, 256)
+            net.clients["london"]["hayes"].bind = unreachable
+            with pytest.raises(OutsideError):
+                await net.managers["london"].supply("a", "b", "hayes", 1, 256)
+            return await written(net)
+
+    async def unreachable(*_):
+        raise OutsideError("Q-KME-042", "nobody answers", "start it")
+
+    records = run(main())
+    kinds = {record["type"] for _, record in records}
+    assert kinds == {"key.ingested", "key.delivered", "key.requested", "key.collected", "key.bound", "key.held",
+                     "key.expired", "key.void"}  # fmt: skip
+    assert [record for _, record in records if not record["simulated"]] == []
+
+
+@pytest.mark.parametrize("simulated", [("london-hayes",), ("hayes-slough",), ()])
+def test_a_relayed_key_is_simulated_at_both_ends_when_any_pad_of_its_path_was(
+    organisation, folder, simulated
+):
+    async def main():
+        async with Net(organisation, folder) as net:
+            for link, ends in net.links.items():
+                for sequence, site in itertools.product((0, 1), ends):
+                    await net.managers[site].ingest(block(link, sequence, simulated=link in simulated))
+            near, far = await both_ends(net, 1, 256, "slough")
+            return near[0].simulated, far[0].simulated, await written(net)
+
+    near, far, records = run(main())
+    assert near == far == bool(simulated)
+    assert labels(records, "key.delivered") == {("london", bool(simulated))}
+    assert labels(records, "key.collected") == labels(records, "key.held") == {("slough", bool(simulated))}
+
+
+def test_a_real_key_is_not_called_simulated_because_another_of_its_link_was(organisation, folder):
+    async def main():
+        async with Net(organisation, folder, {"london-hayes": ("london", "hayes")}) as net:
+            for site in ("london", "hayes"):
+                await net.managers[site].ingest(block("london-hayes", 1, atoms=3, simulated=True))
+                await net.managers[site].ingest(block("london-hayes", 3, atoms=3, simulated=False))
+            near, _ = await both_ends(net, 4)
+            records = await written(net)
+            told = {
+                record["subject"]: record["simulated"]
+                for _, record in records
+                if record["type"] == "key.bound"
+            }
+            return {key.key_id: key.simulated for key in near}, told
+
+    keys, told = run(main())
+    assert keys == told
+    assert sorted(keys.values()) == [False, False, True, True]

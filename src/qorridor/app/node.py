@@ -348,6 +348,7 @@ class Node:
                 self.settings.site,
                 {"missing_bits": missing},
                 severity="P2" if missing else "P4",
+                simulated=any([(await self.store.stock(link)).simulated for link in self.links]),
             )
             await self.store.write([event])
 

@@ -142,7 +142,9 @@ class NodeLink:
         try:
             await self._manager.ingest(block)
         except QorridorError as error:
-            await self._record(Event("link.block-refused", self.link, {"code": error.code}, severity="P2"))
+            await self._record(
+                Event("link.block-refused", self.link, {"code": error.code}, severity="P2", simulated=block.simulated)
+            )  # fmt: skip
         finally:
             block.key.wipe()
         await self._record(

@@ -3,7 +3,8 @@
     owner end:  available -> reserved -> bound -> delivered
     other end:  available ------------> bound -> delivered        any state but delivered -> void
 
-No transition returns to available; on doubt a key is burnt, never offered again.
+No transition returns to available; on doubt a key is burnt, never offered again. Events in `also` are
+labelled simulated by the store when a key of the transaction is: it alone knows what it hands out.
 """
 
 from __future__ import annotations

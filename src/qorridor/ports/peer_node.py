@@ -55,8 +55,8 @@ class PeerNode(Protocol):
         """Have the neighbour bind keys of the common link."""
         ...
 
-    async def relay(self, hop: Hop) -> None:
-        """Hand keys on; returns when the last node of the path holds them."""
+    async def relay(self, hop: Hop) -> bool:
+        """Hand keys on; returns when the last node of the path holds them: whether any pad was simulated."""
         ...
 
     async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:

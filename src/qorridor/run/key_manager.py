@@ -148,7 +148,7 @@ class KeyManager:
     async def _send_hop(
         self, association: Association, keys: Sequence[tuple[str, Secret]], txid: str, *, simulated: bool
     ) -> bool:
-        """Wrap keys for the next node of the path and pass them on; True when a pad was simulated."""
+        """Wrap keys for the next node of the path and pass them on; True when a pad of the path was simulated."""
         here = association.path.index(self.site)
         far = association.path[here + 1]
         link = self.topology.link_between(self.site, far)
@@ -166,15 +166,16 @@ class KeyManager:
         wrapped = tuple(
             HopKey(key_id, cipher[n * size : (n + 1) * size]) for n, (key_id, _) in enumerate(keys)
         )
-        await self._peers[far].relay(
+        further = await self._peers[far].relay(
             Hop(txid, association, link, place.block_id, place.first, place.count, wrapped, tag, simulated)
         )
-        return simulated
+        return simulated or further
 
-    async def accept_hop(self, hop: Hop, sender: str) -> None:
+    async def accept_hop(self, hop: Hop, sender: str) -> bool:
         """Take relayed keys from the neighbour `sender`: keep them at the path's end, else pass them on.
 
-        Raises KeySupplyError or PolicyRefusal and then neither keeps nor passes anything.
+        Returns whether a pad was simulated, here or further down the path. Raises KeySupplyError or
+        PolicyRefusal and then neither keeps nor passes anything.
         """
         path = hop.association.path
         self._check_place_on_path(path, sender)
@@ -193,12 +194,14 @@ class KeyManager:
         with plain:
             view = plain.reveal()
             keys = [(key_id, Secret(view[n * size : (n + 1) * size])) for n, key_id in enumerate(key_ids)]
+        simulated = hop.simulated or pad.allotment.simulated
         if self.site == path[-1]:
-            await self._keep_relayed(hop, keys, simulated=hop.simulated or pad.allotment.simulated)
+            await self._keep_relayed(hop, keys, simulated=simulated)
         else:
-            await self._send_hop(hop.association, keys, hop.txid, simulated=hop.simulated)
+            simulated = await self._send_hop(hop.association, keys, hop.txid, simulated=simulated)
         for _, key in keys:
             key.wipe()
+        return simulated
 
     async def _keep_relayed(self, hop: Hop, keys: Sequence[tuple[str, Secret]], *, simulated: bool) -> None:
         for key_id, key in keys:

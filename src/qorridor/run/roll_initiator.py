@@ -20,7 +20,7 @@ from qorridor.ports.world import Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
 from qorridor.run.roll_frames import Frame, frame
-from qorridor.run.roll_terms import USAGE, Half, Outputs, RollTerms, derive_epoch
+from qorridor.run.roll_terms import USAGE, Half, Outputs, RollTerms, any_simulated, derive_epoch
 
 Control = Callable[[Frame], Awaitable[Frame]]
 """Sends a message to the responder and returns its answer; raises OutsideError without one."""
@@ -113,7 +113,8 @@ class RollInitiator:
             raise RollAborted(epoch, "roll-conflict", str(error)) from error
         await self._store.write([
             RollRow(self._terms.corridor, epoch, "i", "committed", outputs.pack()),
-            _event("roll.committed", self._terms, epoch, {"mode": str(mode), "audit_commit": outputs.commitment.hex()}),
+            _event("roll.committed", self._terms, epoch, {"mode": str(mode), "audit_commit": outputs.commitment.hex()},
+                   simulated=outputs.simulated),
         ])  # fmt: skip
         return outputs
 
@@ -149,7 +150,7 @@ class RollInitiator:
         half = Half(prepare, confirm, nonce_i, nonce_r, offer.encapsulation_key, ciphertext, self._group())
         derived = derive_epoch(self._terms, epoch, mode, shared, keys, half)
         derived.verify("r", confirm.mac)
-        return Outputs.of(derived, self._terms.tunnel, "i")
+        return Outputs.of(derived, self._terms.tunnel, "i", simulated=any_simulated(keys))
 
     async def _install(self, epoch: int, outputs: Outputs) -> None:
         answer = await self._control(frame("COMMIT", outputs.mac, epoch=epoch))
@@ -167,7 +168,7 @@ class RollInitiator:
             await self._roll_back(epoch, used.evidence)
         await self._store.write([
             RollRow(self._terms.corridor, epoch, "i", "done", outputs.pack()),
-            _event("roll.done", self._terms, epoch, {"evidence": used.evidence}),
+            _event("roll.done", self._terms, epoch, {"evidence": used.evidence}, simulated=outputs.simulated),
         ])  # fmt: skip
         await self._close(epoch)
 
@@ -207,8 +208,10 @@ PREPARE_FIELDS = (
 )  # fmt: skip
 
 
-def _event(kind: str, terms: RollTerms, epoch: int, body: dict[str, Json]) -> Event:
-    return Event(kind, terms.tunnel, {"epoch": epoch, **body}, corridor=terms.corridor)
+def _event(
+    kind: str, terms: RollTerms, epoch: int, body: dict[str, Json], *, simulated: bool = False
+) -> Event:
+    return Event(kind, terms.tunnel, {"epoch": epoch, **body}, corridor=terms.corridor, simulated=simulated)
 
 
 def _cause_of(error: QorridorError) -> str:

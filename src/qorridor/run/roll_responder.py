@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qorridor.base import names
+from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.combine.context import NONCE_BYTES, Mode
 from qorridor.ports.encryptor import Encryptor
@@ -19,7 +21,7 @@ from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
 from qorridor.run.roll_frames import Frame, frame
 from qorridor.run.roll_initiator import PREPARE_FIELDS
-from qorridor.run.roll_terms import USAGE, Half, Outputs, RollTerms, derive_epoch
+from qorridor.run.roll_terms import USAGE, Half, Outputs, RollTerms, any_simulated, derive_epoch
 
 Collect = Callable[[list[str], list[Row]], Awaitable[Sequence[DeliveredKey]]]
 """The QKD keys by key_ID, burnt together with the given rows."""
@@ -116,8 +118,8 @@ class RollResponder:
         half = Half(message, confirm, fields["nonce"], nonce, fields["ek"], ciphertext, group)
         derived = derive_epoch(self._terms, epoch, mode, shared, keys, half)
         expected = derived.mac("i")
-        outputs = Outputs.of(derived, self._terms.tunnel, "r")
-        stored = Outputs(outputs.key, expected, outputs.commitment)
+        outputs = Outputs.of(derived, self._terms.tunnel, "r", simulated=any_simulated(keys))
+        stored = replace(outputs, mac=expected)
         await self._store.write([RollRow(self._terms.corridor, epoch, "r", "derived", stored.pack())])
         return Frame("CONFIRM", confirm.body, outputs.mac)
 
@@ -138,7 +140,8 @@ class RollResponder:
         if row.phase == "derived":
             await self._store.write([
                 RollRow(self._terms.corridor, row.epoch, "r", "committed", row.outputs),
-                self._event("roll.committed", row.epoch, audit_commit=outputs.commitment.hex()),
+                self._event("roll.committed", row.epoch, {"audit_commit": outputs.commitment.hex()},
+                            simulated=outputs.simulated),
             ])  # fmt: skip
         await self._encryptor.prepare(row.epoch, outputs.key, "fresh")
         await self._encryptor.commit(row.epoch, "accept")
@@ -150,13 +153,14 @@ class RollResponder:
         if row is None or row.phase not in {"committed", "done"}:
             return await self._refuse(epoch, "restart")
         if row.phase == "committed":
+            simulated = row.outputs is not None and Outputs.unpack(row.outputs).simulated
             used = await self._encryptor.probe(epoch)
             if used.epoch != epoch:
                 await self._encryptor.rollback(epoch, "probe-failed")
                 return await self._abort(epoch, "probe-failed")
             await self._store.write([
                 RollRow(self._terms.corridor, epoch, "r", "done", row.outputs),
-                self._event("roll.done", epoch, evidence=used.evidence),
+                self._event("roll.done", epoch, {"evidence": used.evidence}, simulated=simulated),
             ])  # fmt: skip
         await self._encryptor.retire(epoch - 1)
         await self._store.forget_outputs(self._terms.corridor, epoch)
@@ -175,17 +179,21 @@ class RollResponder:
 
     async def _abort(self, epoch: int, cause: str, error: QorridorError | None = None) -> Frame:
         """Give the epoch up at this end, durably."""
-        detail = {} if error is None else {"code": error.code}
+        body: dict[str, Json] = {"cause": cause}
+        if error is not None:
+            body["code"] = error.code
         await self._store.write([
             RollRow(self._terms.corridor, epoch, "r", "aborted"),
-            self._event("roll.aborted", epoch, cause=cause, **detail),
+            self._event("roll.aborted", epoch, body),
         ])  # fmt: skip
         return frame("ABORT", epoch=epoch, cause=cause)
 
     async def _refuse(self, epoch: int, cause: str) -> Frame:
         """Say no and leave the epoch as it is: a late or forged message undoes nothing."""
-        await self._store.write([self._event("roll.refused", epoch, cause=cause)])
+        await self._store.write([self._event("roll.refused", epoch, {"cause": cause})])
         return frame("ABORT", epoch=epoch, cause=cause)
 
-    def _event(self, kind: str, epoch: int, **body: str) -> Event:
-        return Event(kind, self._terms.tunnel, {"epoch": epoch, **body}, corridor=self._terms.corridor)
+    def _event(self, kind: str, epoch: int, body: dict[str, Json], *, simulated: bool = False) -> Event:
+        return Event(
+            kind, self._terms.tunnel, {"epoch": epoch, **body}, corridor=self._terms.corridor, simulated=simulated
+        )  # fmt: skip

@@ -81,29 +81,36 @@ def derive_epoch(
             key.key.wipe()
 
 
+def any_simulated(keys: Sequence[DeliveredKey]) -> bool:
+    """Whether an epoch of these QKD keys counts as simulated; one without any does not."""
+    return any(key.simulated for key in keys)
+
+
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What an end stores of an epoch until it is retired: the tunnel's key and its own confirmation."""
+    """What an end stores of an epoch until it is retired: the tunnel's key, its own confirmation, and
+    whether a QKD key of the epoch was simulated."""
 
     key: Secret
     mac: bytes
     commitment: bytes
+    simulated: bool
 
     @classmethod
-    def of(cls, keys: EpochKeys, tunnel: str, role: Literal["i", "r"]) -> Outputs:
+    def of(cls, keys: EpochKeys, tunnel: str, role: Literal["i", "r"], *, simulated: bool) -> Outputs:
         """Take the outputs of an epoch and wipe what they came from."""
-        outputs = cls(keys.output(USAGE, tunnel), keys.mac(role), keys.audit_commitment)
+        outputs = cls(keys.output(USAGE, tunnel), keys.mac(role), keys.audit_commitment, simulated)
         keys.wipe()
         return outputs
 
     def pack(self) -> Secret:
         """For the store, which seals it."""
-        return Secret(cbor.encode([bytes(self.key.reveal()), self.mac, self.commitment]))
+        return Secret(cbor.encode([bytes(self.key.reveal()), self.mac, self.commitment, self.simulated]))
 
     @classmethod
     def unpack(cls, packed: Secret) -> Outputs:
         """From the store."""
         match cbor.decode(packed.reveal()):
-            case [bytes(key), bytes(mac), bytes(commitment)]:
-                return cls(Secret(key), mac, commitment)
+            case [bytes(key), bytes(mac), bytes(commitment), bool(simulated)]:
+                return cls(Secret(key), mac, commitment, simulated)
         raise ValueError("stored outputs of another version")

@@ -340,7 +340,7 @@ def test_a_store_that_is_damaged_while_it_is_open_says_so(tmp_path):
         try:
             return await body(store)
         finally:
-            store._writer.shutdown()
+            store._writer.close()
             store._db.close()
             store._lock.close()
 

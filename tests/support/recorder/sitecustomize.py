@@ -36,8 +36,8 @@ def install():
         )
         return delivered
 
-    def noted_take(cls, derived, tunnel, role):
-        outputs = take(cls, derived, tunnel, role)
+    def noted_take(cls, derived, tunnel, role, **labels):
+        outputs = take(cls, derived, tunnel, role, **labels)
         note("output", role=role, commitment=outputs.commitment.hex(), key=bytes(outputs.key.reveal()).hex())
         return outputs
 

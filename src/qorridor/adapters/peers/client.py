@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from qorridor.adapters.peers import messages
 from qorridor.adapters.wire import http
@@ -13,6 +14,7 @@ from qorridor.ports.key_store import Allotment, Association
 from qorridor.ports.peer_node import Hop, PathSupply
 
 PREFIX = "/q/v1"
+Answer = TypeVar("Answer")
 
 
 class PeerClient:
@@ -29,9 +31,9 @@ class PeerClient:
         """Have the neighbour bind keys of the common link."""
         await self._call("bind", messages.bind_json(link, association, list(allotments), txid))
 
-    async def relay(self, hop: Hop) -> None:
-        """Hand keys on; returns when the last node of the path holds them."""
-        await self._call("relay", messages.hop_json(hop))
+    async def relay(self, hop: Hop) -> bool:
+        """Hand keys on; returns when the last node of the path holds them: whether any pad was simulated."""
+        return await self._read("relay", messages.hop_json(hop), messages.read_relayed)
 
     async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
         """Have all nodes further down `path` burn what a transaction left with them."""
@@ -39,8 +41,8 @@ class PeerClient:
 
     async def supply(self, path: tuple[str, ...], size_bits: int) -> PathSupply:
         """What the rest of a path, from the neighbour on, can still give."""
-        body = await self._call("supply", {"path": list[Json](path), "size_bits": size_bits})
-        return messages.read_supply(body)
+        question: dict[str, Json] = {"path": list[Json](path), "size_bits": size_bits}
+        return await self._read("supply", question, messages.read_supply)
 
     async def keep_checkpoint(self, checkpoint: bytes) -> None:
         """Leave this node's newest signed checkpoint with the neighbour."""
@@ -55,6 +57,16 @@ class PeerClient:
         """The key exchange group of the control connection, as this end reads it; empty without one."""
         stream = self._control.stream
         return stream.peer.group if stream is not None else ""
+
+    async def _read(self, what: str, body: Json, read: Callable[[bytes], Answer]) -> Answer:
+        answer = await self._call(what, body)
+        try:
+            return read(answer)
+        except ValueError as error:
+            raise OutsideError(
+                "Q-KME-044", f"the answer of {self.site} to {what} cannot be read: {error}",
+                "both nodes must run the same version", self.site,
+            ) from error  # fmt: skip
 
     async def _call(self, what: str, body: Json) -> bytes:
         return await self._expect(await self._bulk.request("POST", f"{PREFIX}/{what}", canonical_json(body)))

@@ -175,3 +175,8 @@ def read_supply(body: bytes) -> PathSupply:
         fields.number("left"), fields.number("fresh_milli") / 1000,
         float("inf") if silence < 0 else silence / 1000,
     )  # fmt: skip
+
+
+def read_relayed(body: bytes) -> bool:
+    """Whether a pad of the further path was simulated, from the answer to a relay call; raises ValueError."""
+    return Fields(body).flag("simulated")

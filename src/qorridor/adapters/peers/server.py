@@ -81,7 +81,8 @@ class PeerServer:
             case "bind":
                 await self._manager.accept_bind(*messages.read_bind(body), sender)
             case "relay":
-                await self._manager.accept_hop(messages.read_hop(body), sender)
+                simulated = await self._manager.accept_hop(messages.read_hop(body), sender)
+                return canonical_json({"simulated": simulated})
             case "void":
                 fields = messages.Fields(body)
                 await self._manager.accept_void(

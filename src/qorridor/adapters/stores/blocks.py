@@ -198,6 +198,10 @@ class Blocks:
         ).fetchone()  # fmt: skip
         return LinkStock(own, foreign, blocks, bool(simulated))
 
+    def any_simulated(self) -> bool:
+        """Whether a stored block is simulated."""
+        return bool(self._db.execute("SELECT coalesce(max(simulated), 0) FROM block").fetchone()[0])
+
     def available_bits(self) -> int:
         """Bits in all blocks that no key or pad was made of."""
         return self._unallotted("", ())

@@ -57,10 +57,16 @@ class Keys:
              self._clock.now() + KEY_LIFETIME + margin),
         )  # fmt: skip
 
-    def bind(self, link: str, association: Association, allotments: Sequence[Allotment], txid: str) -> None:
-        """Bind all after every check, or raise; a repeated transaction changes nothing."""
+    def bind(
+        self, link: str, association: Association, allotments: Sequence[Allotment], txid: str
+    ) -> dict[str, bool]:
+        """Bind all after every check, or raise; a repeated transaction changes nothing.
+
+        Returns which of the keys that it bound are simulated.
+        """
+        bound: dict[str, bool] = {}
         if self._is_repeated(txid, association, allotments):
-            return
+            return bound
         for allotment in allotments:
             simulated = self._check_place(link, association, allotment)
             placed = Allotment(
@@ -68,6 +74,8 @@ class Keys:
                 allotment.size_bits, b"", simulated,
             )  # fmt: skip
             self.insert(placed, association, txid, "target", "bound")
+            bound[allotment.key_id] = simulated
+        return bound
 
     def _is_repeated(self, txid: str, association: Association, allotments: Sequence[Allotment]) -> bool:
         body = association_bytes(association).decode() + "".join(item.key_id for item in allotments)
@@ -163,20 +171,26 @@ class Keys:
             self._blocks.erase(block_id, first, count)
         return DeliveredKey(key_id, key, bool(simulated), tuple(json.loads(path)))
 
-    def void(self, where: str, argument: str | float, cause: str) -> list[str]:
-        """Burn the open keys that a condition names; returns their key_IDs."""
+    def void(self, where: str, argument: str | float, cause: str) -> dict[str, bool]:
+        """Burn the open keys that a condition names; returns which of them were simulated."""
         rows = self._db.execute(
-            f"SELECT key_id, role, block_id, first, count FROM key"
+            f"SELECT key_id, role, block_id, first, count, simulated FROM key"
             f" WHERE {where} AND state IN ('reserved', 'bound')", (argument,),
         ).fetchall()  # fmt: skip
-        for key_id, role, block_id, first, count in rows:
+        for key_id, role, block_id, first, count, _ in rows:
             self._db.execute(
                 "UPDATE key SET state = 'void', cause = ?, material = NULL, finished = ?"
                 " WHERE key_id = ? AND role = ?", (cause, self._clock.now(), key_id, role),
             )  # fmt: skip
             if block_id is not None and self._blocks.find(block_id) is not None:
                 self._blocks.erase(block_id, first, count)
-        return [row[0] for row in rows]
+        return {row[0]: bool(row[5]) for row in rows}
+
+    def any_simulated(self) -> bool:
+        """Whether a key that is reserved or bound is simulated."""
+        return bool(self._db.execute(
+            "SELECT coalesce(max(simulated), 0) FROM key WHERE state IN ('reserved', 'bound')"
+        ).fetchone()[0])  # fmt: skip
 
     def oldest_open(self) -> float | None:
         """When the oldest key was made that is reserved or bound, in seconds since the epoch."""

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from qorridor.adapters.stores import schema
 from qorridor.adapters.stores.blocks import Blocks
@@ -16,16 +11,15 @@ from qorridor.adapters.stores.keys import Keys
 from qorridor.adapters.stores.retention import prune
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
+from qorridor.adapters.stores.writer import Writer
 from qorridor.base.canonical import Json
-from qorridor.base.errors import KeySupplyError, OutsideError
+from qorridor.base.errors import KeySupplyError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
 from qorridor.ports.rolls import RollRow, Row, StateRow
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
-
-Result = TypeVar("Result")
 
 FOREIGN_BLOCKS = 64
 _BURNT = "burnt/"
@@ -48,10 +42,10 @@ class SqliteStore:
         self._blocks = Blocks(self._db, root, identity)
         self._keys = Keys(self._db, self._blocks, root, clock)
         self._rolls = Rolls(self._db, root, clock)
-        self._journalled = journalled
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._writer = Writer(self._db, self._rolls, clock, source, journalled)
+        self._run = self._writer.run
         if self.was_restored:
-            self._told(self._void_everything)
+            self._writer.told(self._void_everything)
 
     async def checkpoint(self) -> None:
         """Empty the write-ahead log: erased keys stay in it otherwise, secure_delete or not."""
@@ -60,59 +54,16 @@ class SqliteStore:
     async def close(self) -> None:
         """Checkpoint and close."""
         await self.checkpoint()
-        self._writer.shutdown()
+        self._writer.close()
         self._db.close()
         self._lock.close()
-
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, self._told, work)
-
-    def _told(self, work: Callable[[], Result]) -> Result:
-        """The result of `work`, or OutsideError with what the database says."""
-        try:
-            return work()
-        except sqlite3.OperationalError as error:
-            raise OutsideError(
-                "Q-KEY-044", f"the key store cannot be used: {error}",
-                "free space on its disk; nothing was changed", self._source,
-            ) from error  # fmt: skip
-        except sqlite3.DatabaseError as error:
-            raise schema.damaged(error, self._source) from error
-
-    @contextmanager
-    def _transaction(self, also: Sequence[Row]) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._record(also)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk has rolled back by itself
-                self._db.execute("ROLLBACK")
-            raise
-
-    def _record(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            match row:
-                case Event():
-                    self._record_event(row)
-                case RollRow():
-                    self._rolls.put(row)
-                case StateRow():
-                    self._rolls.put_state(row)
-
-    def _record_event(self, event: Event) -> None:
-        now = self._clock.now()
-        newest = self._db.execute("SELECT coalesce(max(n), 0) FROM event").fetchone()[0]
-        number = max(newest, self._journalled) + 1
-        leaf = event.leaf(number, now, self._source)
-        self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
 
     def _burn(self, cause: str, bits: int) -> None:
         schema.add_to_total(self._db, f"{_BURNT}{cause}", bits)
 
     def _void_everything(self) -> None:
-        with self._transaction([Event("key.store-restored", self._source, severity="P2")]):
+        with self._writer.transaction([Event("key.store-restored", self._source, severity="P2")]) as labels:
+            labels["all"] = self._blocks.any_simulated() or self._keys.any_simulated()
             self._burn("restored", self._blocks.drop_all())
             self._db.execute(
                 "UPDATE key SET state = 'void', cause = 'restored', material = NULL, finished = ?"
@@ -125,7 +76,7 @@ class SqliteStore:
         """Rows that go with no change of keys, in one durable transaction."""
 
         def work() -> None:
-            with self._transaction(rows):
+            with self._writer.transaction(rows):
                 pass
 
         await self._run(work)
@@ -146,7 +97,7 @@ class SqliteStore:
         """Erase the stored outputs of all epochs below `below`."""
 
         def work() -> None:
-            with self._transaction(()):
+            with self._writer.transaction():
                 self._rolls.forget_outputs(corridor, below)
 
         await self._run(work)
@@ -165,7 +116,7 @@ class SqliteStore:
         """Forget finished rows that are old enough; `journalled` events are safe in the journal."""
 
         def work() -> None:
-            with self._transaction(()):
+            with self._writer.transaction():
                 prune(self._db, self._clock.now(), journalled)
 
         await self._run(work)
@@ -176,7 +127,7 @@ class SqliteStore:
         """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
 
         def work() -> None:
-            with self._transaction(also):
+            with self._writer.transaction(also):
                 surplus = self._blocks.add(block, owned=owned, keep=keep, now=self._clock.now())
                 if surplus is not None:
                     schema.add_to_total(self._db, "ingested", len(block.key) * 8)
@@ -199,7 +150,7 @@ class SqliteStore:
         """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
 
         def work() -> list[Allotment]:
-            with self._transaction(also):
+            with self._writer.transaction(also):
                 return [self._keys.reserve(link, association, txid) for _ in range(count)]
 
         return await self._run(work)
@@ -211,8 +162,9 @@ class SqliteStore:
         """Other end: check place, ownership and digest, then bind all or raise KeySupplyError."""
 
         def work() -> None:
-            with self._transaction(also):
-                self._keys.bind(link, association, allotments, txid)
+            with self._writer.transaction() as labels:
+                labels.update(self._keys.bind(link, association, allotments, txid))
+                self._writer.record(also if labels else (), labels)  # a repeated call is told once
 
         await self._run(work)
 
@@ -220,7 +172,7 @@ class SqliteStore:
         """Owner end: every peer has acknowledged; reserved becomes bound."""
 
         def work() -> None:
-            with self._transaction(also):
+            with self._writer.transaction(also):
                 changed = self._db.execute(
                     "UPDATE key SET state = 'bound' WHERE txid = ? AND role = 'initiator' AND state = 'reserved'",
                     (txid,),
@@ -242,7 +194,8 @@ class SqliteStore:
         allotment = Allotment(key_id, b"", 0, 0, association.size_bits, b"", simulated)
 
         def work() -> None:
-            with self._transaction(also):
+            with self._writer.transaction(also) as labels:
+                labels[key_id] = simulated
                 known = self._db.execute(
                     "SELECT txid FROM key WHERE key_id = ? AND role = ?", (key_id, role)
                 ).fetchone()
@@ -260,7 +213,7 @@ class SqliteStore:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
 
         def work() -> Pad:
-            with self._transaction(also):
+            with self._writer.transaction(also):
                 block, first = self._blocks.allot(link, count)
                 return self._keys.consume(
                     link, block.block_id, first, count, "initiator", simulated=block.simulated
@@ -274,7 +227,7 @@ class SqliteStore:
         """Other end: the same atoms, durably gone from the store when returned."""
 
         def work() -> Pad:
-            with self._transaction(also):
+            with self._writer.transaction(also):
                 block = self._blocks.find(block_id)
                 if (
                     block is None or block.link != link or block.owned or first < 1
@@ -299,14 +252,16 @@ class SqliteStore:
         role = "initiator" if as_initiator else "target"
 
         def work() -> list[DeliveredKey]:
-            with self._transaction(also):
+            with self._writer.transaction(also) as labels:
                 rows = [self._keys.deliverable(key_id, to, role, partner) for key_id in key_ids]
                 if None in rows:
                     raise KeySupplyError(
                         "Q-KEY-024", "one or more keys specified are not found on KME",
                         "fetch each key once, within its lifetime, at the KME of the right site",
                     )  # fmt: skip
-                return [self._keys.hand_out(row, role) for row in rows if row is not None]
+                keys = [self._keys.hand_out(row, role) for row in rows if row is not None]
+                labels.update({key.key_id: key.simulated for key in keys})
+                return keys
 
         return await self._run(work)
 
@@ -316,10 +271,10 @@ class SqliteStore:
         """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
 
         def work() -> list[str]:
-            with self._transaction(()):
-                burnt = self._keys.void("txid = ?", txid, cause)
-                self._record(also if burnt else ())
-                return burnt
+            with self._writer.transaction() as labels:
+                labels.update(self._keys.void("txid = ?", txid, cause))
+                self._writer.record(also if labels else (), labels)
+                return list(labels)
 
         return await self._run(work)
 
@@ -327,10 +282,10 @@ class SqliteStore:
         """Void every reserved or bound key whose time is over."""
 
         def work() -> list[str]:
-            with self._transaction(()):
-                burnt = self._keys.void("expires < ?", now, "expired")
-                self._record(also if burnt else ())
-                return burnt
+            with self._writer.transaction() as labels:
+                labels.update(self._keys.void("expires < ?", now, "expired"))
+                self._writer.record(also if labels else (), labels)
+                return list(labels)
 
         return await self._run(work)
 
@@ -338,7 +293,9 @@ class SqliteStore:
         """Give up a whole block whose two ends disagree."""
 
         def work() -> None:
-            with self._transaction(also):
+            with self._writer.transaction(also) as labels:
+                block = self._blocks.find(block_id)
+                labels["block"] = block is not None and block.simulated
                 self._db.execute(
                     "UPDATE key SET state = 'void', cause = ?, finished = ?"
                     " WHERE block_id = ? AND state IN ('reserved', 'bound')",

@@ -1,0 +1,95 @@
+"""The one writer of a store: a thread, its transactions, and the events that are committed with them."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TypeVar
+
+from qorridor.adapters.stores import schema
+from qorridor.adapters.stores.rolls import Rolls
+from qorridor.base.errors import OutsideError
+from qorridor.ports.rolls import RollRow, Row, StateRow
+from qorridor.ports.world import Clock
+from qorridor.records.events import Event
+
+Result = TypeVar("Result")
+
+
+class Labels(dict[str, bool]):
+    """Which keys of a transaction are simulated: only the store knows it, so it labels their events."""
+
+    def on(self, event: Event) -> Event:
+        """The event with its truth: of the key that it names, else of any key of the transaction."""
+        simulated = self.get(event.subject, any(self.values()))
+        return replace(event, simulated=True) if simulated else event
+
+
+class Writer:
+    """Runs work on the database one by one; events are numbered after the `journalled` ones."""
+
+    def __init__(
+        self, database: sqlite3.Connection, rolls: Rolls, clock: Clock, source: str, journalled: int
+    ) -> None:
+        self._db = database
+        self._rolls = rolls
+        self._clock = clock
+        self._source = source
+        self._journalled = journalled
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+
+    async def run(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`, done in the writer's thread; errors as in `told`."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.told, work)
+
+    def told(self, work: Callable[[], Result]) -> Result:
+        """The result of `work`, or OutsideError with what the database says."""
+        try:
+            return work()
+        except sqlite3.OperationalError as error:
+            raise OutsideError(
+                "Q-KEY-044", f"the key store cannot be used: {error}",
+                "free space on its disk; nothing was changed", self._source,
+            ) from error  # fmt: skip
+        except sqlite3.DatabaseError as error:
+            raise schema.damaged(error, self._source) from error
+
+    @contextmanager
+    def transaction(self, also: Sequence[Row] = ()) -> Iterator[Labels]:
+        """All or nothing, `also` included; the work notes in the labels which of its keys are simulated."""
+        self._db.execute("BEGIN IMMEDIATE")
+        labels = Labels()
+        try:
+            yield labels
+            self.record(also, labels)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has rolled back by itself
+                self._db.execute("ROLLBACK")
+            raise
+
+    def record(self, rows: Sequence[Row], labels: Labels) -> None:
+        """Write rows inside the transaction that is open."""
+        for row in rows:
+            match row:
+                case Event():
+                    self._record_event(labels.on(row))
+                case RollRow():
+                    self._rolls.put(row)
+                case StateRow():
+                    self._rolls.put_state(row)
+
+    def _record_event(self, event: Event) -> None:
+        now = self._clock.now()
+        newest = self._db.execute("SELECT coalesce(max(n), 0) FROM event").fetchone()[0]
+        number = max(newest, self._journalled) + 1
+        leaf = event.leaf(number, now, self._source)
+        self._db.execute("INSERT INTO event VALUES (?, ?, ?)", (number, now, leaf))
+
+    def close(self) -> None:
+        """End the thread once its work is done."""
+        self._thread.shutdown()
