@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -387,3 +388,37 @@ def test_a_roll_over_is_recorded_as_simulated_exactly_when_a_qkd_key_of_it_was(
     ]
     assert wrong == []
     assert {record["source"] for record in rolls} == set(ENDS)
+
+
+@contextlib.contextmanager
+def full_disk(store):
+    """Nothing more fits into the database of one end."""
+    real, store._writer.record = store._writer.record, lambda *_: _raise_full()
+    yield
+    store._writer.record = real
+
+
+def _raise_full():
+    raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_a_full_disk_freezes_the_epoch_in_use_burns_nothing_and_rolls_go_on_afterwards(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(4):
+            await corridor.second()
+        live, before = corridor.wire.live(), await corridor.counts()
+        with full_disk(corridor.stores["london"]):
+            for _ in range(8):
+                await corridor.second(supply=False)
+            assert corridor.wire.live() == live
+            assert corridor.wire.killed == []
+            after = await corridor.counts()
+            assert {site: counts.void for site, counts in after.items()} == {
+                site: counts.void for site, counts in before.items()
+            }
+        for _ in range(6):
+            await corridor.second()
+        assert corridor.wire.live() > live
+
+    played(organisation, folder, body)

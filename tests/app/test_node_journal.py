@@ -6,6 +6,7 @@ from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.app.node_journal import NodeJournal
+from qorridor.app.node_notes import Notes
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import EvidenceError, OutsideError
 from qorridor.records.events import Event
@@ -18,7 +19,7 @@ def opened(folder, clock=None, store="store"):
     kept = SqliteStore(
         folder / store, root_sealer(folder / "root.key"), clock or Clock(), "london", journalled=journal.size
     )
-    return kept, NodeJournal(folder, journal, kept)
+    return kept, NodeJournal(folder, journal, kept, Notes(kept, "london", Clock()))
 
 
 async def noted(store, *names):
@@ -58,7 +59,7 @@ def test_a_journal_that_was_removed_is_written_again_from_what_the_store_still_h
         store, journal = opened(tmp_path)
         await noted(store, "a", "b")
         await journal.sequence()
-        again = NodeJournal(tmp_path, Journal(tmp_path / "other", "test/qorridor/london"), store)
+        again = NodeJournal(tmp_path, Journal(tmp_path / "other", "test/qorridor/london"), store, None)
         await again.sequence()
         await store.close()
         return again.size
@@ -75,7 +76,7 @@ def test_records_that_are_in_no_place_any_more_stop_the_journal_and_nothing_is_n
         clock.time += 8 * 86400
         await store.prune(journal.size)
         await noted(store, "d")
-        again = NodeJournal(tmp_path, Journal(tmp_path / "other", "test/qorridor/london"), store)
+        again = NodeJournal(tmp_path, Journal(tmp_path / "other", "test/qorridor/london"), store, None)
         with pytest.raises(OutsideError) as missing:
             await again.sequence()
         await store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,10 @@ from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
+from qorridor.app.node_notes import Notes
 from qorridor.app.node_store import root_key_file
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
+from qorridor.base.canonical import Json
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -40,6 +43,7 @@ from qorridor.run.registry import SaeEntry, registry
 from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
+_LOG = logging.getLogger(__name__)
 HOUSEKEEPING_SECONDS = 1.0
 CHECKPOINT_ROUNDS = 10
 PRUNE_ROUNDS = 3600
@@ -105,7 +109,6 @@ class Node:
         self.links: dict[str, NodeLink] = {}
         self.corridors: dict[str, CorridorEnd] = {}
         self._servers: list[asyncio.Server] = []
-        self._refusals: asyncio.Queue[Event] = asyncio.Queue(1024)
         self._missing = 0
 
     # -- parts --------------------------------------------------------------------------------
@@ -124,7 +127,8 @@ class Node:
         self.store = SqliteStore(
             settings.state, root_sealer(root_key), self.clock, settings.site, journalled=journal.size
         )
-        self.journal = NodeJournal(settings.state, journal, self.store)
+        self.notes = Notes(self.store, settings.site, self.clock)
+        self.journal = NodeJournal(settings.state, journal, self.store, self.notes)
         self.signer = NodeSigner(settings.state / "state.key")
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
@@ -136,11 +140,12 @@ class Node:
         await self._build_corridors()
         self._build_links(keep)
         addresses = await self._listen()
-        await self.store.write([Event("self.start", settings.site, {"estate": self.estate.digest}), *told])
+        for event in (Event("self.start", settings.site, {"estate": self.estate.digest}), *told):
+            await self.notes.record(event)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(link.run()) for link in self.links.values()]
             tasks += [group.create_task(end.run()) for end in self.corridors.values()]
-            tasks += [group.create_task(self._housekeep()), group.create_task(self._note_refusals())]
+            tasks += [group.create_task(self._housekeep()), group.create_task(self.notes.run())]
             tasks += [group.create_task(self._announce(addresses))]
             tasks += [group.create_task(self.journal.run(self.peers))]
             await stop.wait()
@@ -201,12 +206,12 @@ class Node:
             signed = check_policy(text, policy_payload(self.estate, flow), approvers, is_signed)
         except (OSError, ValueError, PolicyRefusal) as error:
             cause = error.cause if isinstance(error, PolicyRefusal) else "no signed policy"
-            await self.store.write([Event("policy.invalid", flow, {"cause": cause}, severity="P1")])
+            await self.notes.record(Event("policy.invalid", flow, {"cause": cause}, severity="P1"))
             return "policy-invalid"
         event = Event(
             "policy.accepted", flow, {"approvers": list(signed.approvers), "digest": signed.digest.hex()}
         )
-        await self.store.write([event])
+        await self.notes.record(event)
         return ""
 
     def _build_links(self, keep: Mapping[str, int]) -> None:
@@ -220,11 +225,8 @@ class Node:
                 "--node", str(settings.state / f"link-{link}.sock"), "--bind", settings.bind,
             ]  # fmt: skip
             self.links[link] = NodeLink(
-                link, settings.site, settings.state, arguments, self.manager, keep[link], self._record
+                link, settings.site, settings.state, arguments, self.manager, keep[link], self.notes.record
             )
-
-    async def _record(self, event: Event) -> None:
-        await self.store.write([event])
 
     # -- listeners ----------------------------------------------------------------------------
 
@@ -232,8 +234,8 @@ class Node:
         pki = self.pki
         traditional, post_quantum = pki.credentials("ecdsa-p256"), pki.credentials("ml-dsa-65")
         cap = max((limits_of(self.estate, name).target for name in self.estate.corridors), default=0)
-        saes = self._sae_face(self.manager, registry(self.estate), self._record, cap)
-        peers = PeerServer(self.manager, self._control, self._keep_checkpoint, self._record)
+        saes = self._sae_face(self.manager, registry(self.estate), self.notes.record, cap)
+        peers = PeerServer(self.manager, self._control, self._keep_checkpoint, self.notes.record)
         wanted = [
             ("kme", contexts.mutual_server(traditional, pki.trust("sae")), saes),
             ("peer", contexts.mutual_server(post_quantum, pki.trust("node")), peers.serve),
@@ -250,9 +252,8 @@ class Node:
         port = own_port(self.estate, settings.state, label, settings.bind)
 
         def refused(address: str, cause: str) -> None:
-            event = Event("auth.refused", address, {"listener": name, "cause": cause[:200]}, severity="P3")
-            with contextlib.suppress(asyncio.QueueFull):  # a flood of refusals is told by its first thousand
-                self._refusals.put_nowait(event)
+            body: dict[str, Json] = {"listener": name, "cause": cause[:200]}
+            self.notes.put(Event("auth.refused", address, body, severity="P3"))
 
         try:
             server = await tls.serve(serve, lambda: context, settings.bind, port, refused=refused)
@@ -267,6 +268,10 @@ class Node:
         if end is None or sender != end.terms.other(self.settings.site):
             raise PolicyRefusal("Q-POLICY-013", f"{sender} is no end of the corridor {corridor[:64]}",
                                 "compare the estates of both sites", sender)  # fmt: skip
+        if (
+            self.store.trouble is not None
+        ):  # nothing can be decided here: the epoch in use stays, no key is burnt
+            raise self.store.trouble
         return await end.on_control(frame, group)
 
     def _keep_checkpoint(self, site: str, body: bytes) -> None:
@@ -309,6 +314,7 @@ class Node:
             "corridors": [end.status() for end in self.corridors.values()],
             "keys": {name: getattr(counts, name) for name in counts.__slots__},
             "burnt": await self.store.burnt(), "ages": await self.store.ages(), "journal": self.journal.size,
+            "alarms": self.notes.status(),
         }  # fmt: skip
 
     # -- life ---------------------------------------------------------------------------------
@@ -316,21 +322,22 @@ class Node:
     async def _announce(self, addresses: dict[str, str]) -> None:
         for link in self.links.values():
             await link.ready.wait()
-            addresses |= link.addresses
-        announce(self.settings.state, addresses)
+        told: dict[str, str] = {}
         while True:  # a restarted link end may have another port
+            for link in self.links.values():
+                addresses |= link.addresses
+            if told != addresses:
+                with contextlib.suppress(OutsideError):  # a full disk: told at the next look
+                    announce(self.settings.state, addresses)
+                    told = dict(addresses)
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            fresh = {key: value for link in self.links.values() for key, value in link.addresses.items()}
-            if any(addresses.get(key) != value for key, value in fresh.items()):
-                addresses |= fresh
-                announce(self.settings.state, addresses)
 
     async def _housekeep(self) -> None:
         rounds = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
             rounds += 1
-            with contextlib.suppress(OutsideError):  # a full disk is told by the next key that needs it
+            with contextlib.suppress(OutsideError):  # the notes raise the store's alarm
                 await self.manager.expire()
                 if rounds % CHECKPOINT_ROUNDS == 0:
                     await self.store.checkpoint()
@@ -350,22 +357,22 @@ class Node:
                 severity="P2" if missing else "P4",
                 simulated=any([(await self.store.stock(link)).simulated for link in self.links]),
             )
-            await self.store.write([event])
-
-    async def _note_refusals(self) -> None:
-        while True:
-            event = await self._refusals.get()
-            with contextlib.suppress(OutsideError):
-                await self._record(event)
+            await self.notes.record(event)
 
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
         for peer in self.peers.values():
             peer.close()
-        await self.store.write([Event("self.stop", self.settings.site)])
-        await self.journal.close()
-        await self.store.close()
+        self.notes.put(Event("self.stop", self.settings.site))
+        await self.notes.drain()
+        for last in (self.journal.close, self.store.close):
+            try:
+                await last()
+            except (
+                OutsideError
+            ) as error:  # a full disk: the events stay in the store, or are lost with the process
+                _LOG.warning("at the end: %s", error)
 
 
 def main(settings: NodeSettings, sae_face: SaeFace) -> None:

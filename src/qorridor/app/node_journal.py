@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ from qorridor.adapters.peers.client import PeerClient
 from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire.files import write_atomically
+from qorridor.app.node_notes import Notes
 from qorridor.base.canonical import canonical_json, strict_json
 from qorridor.base.errors import EvidenceError, KeySupplyError, OutsideError
 from qorridor.prove.note import Checkpoint, open_note, read_key
 
-_LOG = logging.getLogger(__name__)
+JOURNAL = "journal"
 SEQUENCE_SECONDS = 0.25
 CHECKPOINT_SECONDS = 5.0
 
@@ -25,8 +25,9 @@ CHECKPOINT_SECONDS = 5.0
 class NodeJournal:
     """Sequences one node's events and keeps the newest checkpoints of its neighbours."""
 
-    def __init__(self, state: Path, journal: Journal, store: SqliteStore) -> None:
+    def __init__(self, state: Path, journal: Journal, store: SqliteStore, notes: Notes) -> None:
         self._state = state
+        self._notes = notes
         self._journal = journal
         self._store = store
         self._left_with: dict[str, str] = {}
@@ -49,8 +50,9 @@ class NodeJournal:
                 fresh = await asyncio.to_thread(self._journal.checkpoint)
                 note = fresh or note
                 await self._leave(note, peers)
+                self._notes.over(JOURNAL)
             except OutsideError as error:  # a full disk: the events wait in the store
-                _LOG.warning("journal: %s", error)
+                self._notes.alarm(JOURNAL, error)
 
     async def sequence(self) -> None:
         """Bring all events of the store into the journal; raises OutsideError Q-PROOF-010 when some

@@ -79,10 +79,17 @@ class NodeLink:
     async def _keep_child(self) -> None:
         backoff = process.Backoff()
         while True:
-            child = await process.start(
-                ["link", "run", self.link, "--site", self._site, *self._arguments], Path.cwd(),
-                self._state / f"link-{self.link}.log",
-            )  # fmt: skip
+            try:
+                child = await process.start(
+                    ["link", "run", self.link, "--site", self._site, *self._arguments], Path.cwd(),
+                    self._state / f"link-{self.link}.log",
+                )  # fmt: skip
+            except OSError as error:  # no room for its words on the disk, or no process left to give
+                await self._record(
+                    Event("link.process-refused", self.link, {"cause": error.strerror or ""}, severity="P3")
+                )
+                await asyncio.sleep(backoff.next())
+                continue
             try:
                 code = await child.wait()
             except asyncio.CancelledError:

@@ -134,3 +134,14 @@ def test_a_folder_whose_files_vanish_is_an_error_with_a_remedy(tmp_path, monkeyp
     with pytest.raises(EvidenceError) as error:
         JournalFiles(tmp_path).read()
     assert error.value.code == "Q-PROOF-007"
+
+
+def test_a_journal_that_is_opened_again_writes_nothing(tmp_path):
+    first = Journal(tmp_path / "journal", "test/qorridor/london")
+    first.append([b"a"])
+    first.checkpoint()
+    before = {
+        file: (file.stat().st_mtime_ns, file.stat().st_ino) for file in tmp_path.rglob("*") if file.is_file()
+    }
+    Journal(tmp_path / "journal", "test/qorridor/london")
+    assert before == {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in tmp_path.rglob("*") if f.is_file()}

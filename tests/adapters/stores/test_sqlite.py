@@ -358,3 +358,53 @@ def test_a_store_of_another_version_is_refused_and_left_as_it_is(tmp_path):
     assert refused.value.code == "Q-KEY-043"
     assert "version 99" in refused.value.cause
     assert file.read_bytes() == before
+
+
+@contextlib.contextmanager
+def full_disk(store):
+    """The database may not grow by a page."""
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    yield
+    store._db.execute("PRAGMA max_page_count = 1000000")
+
+
+def test_the_store_knows_that_it_cannot_write_until_a_write_succeeds(tmp_path):
+    async def body(store):
+        with full_disk(store):
+            with pytest.raises(OutsideError):
+                for _ in range(200):
+                    await store.write([Event("self.note", "x" * 4000)])
+            assert store.trouble.code == "Q-KEY-044"
+            await store.count()
+            await store.void("nothing", "nobody")
+            assert store.trouble is not None, "what writes nothing proves nothing"
+        await store.write([Event("self.note", "london")])
+        return store.trouble
+
+    assert play(tmp_path, body) is None
+
+
+def test_a_store_that_is_as_it_should_be_opens_without_a_write(tmp_path, monkeypatch):
+    play(tmp_path, one_key)
+    written = []
+    monkeypatch.setattr("qorridor.adapters.stores.schema.set_meta", lambda *told: written.append(told))
+    store = opened(tmp_path)
+    assert (store._db.total_changes, written) == (0, [])
+    assert not (tmp_path / "state" / "keys.db-shm").exists(), "no shared memory has to find room"
+    asyncio.run(store.close())
+
+
+def test_a_store_whose_log_cannot_be_emptied_closes_all_the_same(tmp_path, monkeypatch):
+    async def body():
+        store = opened(tmp_path)
+
+        async def full():
+            raise OutsideError("Q-KEY-044", "full", "free space")
+
+        monkeypatch.setattr(store, "checkpoint", full)
+        with pytest.raises(OutsideError):
+            await store.close()
+        await opened(tmp_path).close()
+
+    asyncio.run(body())

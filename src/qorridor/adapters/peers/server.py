@@ -8,7 +8,7 @@ from qorridor.adapters.peers import messages
 from qorridor.adapters.peers.client import PREFIX
 from qorridor.adapters.wire import http, tls
 from qorridor.base.canonical import canonical_json
-from qorridor.base.errors import QorridorError
+from qorridor.base.errors import OutsideError, QorridorError
 from qorridor.records.events import Event
 from qorridor.run.key_manager import KeyManager
 
@@ -74,7 +74,8 @@ class PeerServer:
                     severity="P4",
                 )
             )
-            return _refusal(503 if error.code.startswith("Q-KME") else 409, error.code, error.cause)
+            # 503 leaves the outcome open, 409 says that nothing was changed and nothing will be.
+            return _refusal(503 if isinstance(error, OutsideError) else 409, error.code, error.cause)
 
     async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, group: str) -> bytes:
         match what:

@@ -8,7 +8,6 @@ journal/checkpoint  journal/vkeys
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -193,8 +192,9 @@ def _signer(folder: Path, origin: str) -> LogSigner:
     ed = cast("ed25519.Ed25519PrivateKey", serialization.load_pem_private_key(text[:end], None))
     ml = cast("mldsa.MLDSA44PrivateKey", serialization.load_pem_private_key(text[end:], None))
     signer = LogSigner(origin, ed, ml)
-    write_atomically(folder / "vkeys", "\n".join(signer.verification_keys) + "\n")
-    os.chmod(file, 0o600)  # noqa: PTH101 - beside the write that made it
+    public, text_of_keys = folder / "vkeys", "\n".join(signer.verification_keys) + "\n"
+    if not public.is_file() or public.read_text() != text_of_keys:  # a full disk does not stop a start
+        write_atomically(public, text_of_keys)
     return signer
 
 

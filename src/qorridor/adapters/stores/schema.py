@@ -56,7 +56,14 @@ def open_database(folder: Path) -> tuple[sqlite3.Connection, IO[str]]:
     try:
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         path.chmod(0o600)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON"):
+        # Exclusive before WAL: the lock file grants it anyway, and no shared-memory file has to find room.
+        for pragma in (
+            "locking_mode = EXCLUSIVE",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "secure_delete = ON",
+            "foreign_keys = ON",
+        ):
             database.execute(f"PRAGMA {pragma}")
         verdict = database.execute("PRAGMA quick_check").fetchone()[0]
         if verdict != "ok":
@@ -65,7 +72,8 @@ def open_database(folder: Path) -> tuple[sqlite3.Connection, IO[str]]:
         if found not in {0, VERSION}:
             raise sqlite3.DatabaseError(f"its tables are of version {found}, this program's of {VERSION}")
         database.executescript(_TABLES)
-        database.execute(f"PRAGMA user_version = {VERSION}")
+        if found != VERSION:  # a store that is as it should be opens on a full disk too
+            database.execute(f"PRAGMA user_version = {VERSION}")
     except sqlite3.Error as error:
         lock.close()
         raise damaged(error, str(path)) from error
@@ -93,6 +101,14 @@ def settle_incarnation(database: sqlite3.Connection, folder: Path) -> tuple[str,
     write_atomically(side, fresh)
     set_meta(database, "incarnation", fresh)
     return fresh, restored
+
+
+def settle_identity(database: sqlite3.Connection, incarnation: str) -> str:
+    """The name under which the store seals its pages: its first incarnation."""
+    known = get_meta(database, "store")
+    if known is None:
+        set_meta(database, "store", incarnation)
+    return known or incarnation
 
 
 def get_meta(database: sqlite3.Connection, name: str) -> str | None:

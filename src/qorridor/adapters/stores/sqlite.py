@@ -13,7 +13,7 @@ from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.adapters.stores.writer import Writer
 from qorridor.base.canonical import Json
-from qorridor.base.errors import KeySupplyError
+from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
 from qorridor.ports.rolls import RollRow, Row, StateRow
@@ -37,8 +37,7 @@ class SqliteStore:
         self._root = root
         self._db, self._lock = schema.open_database(folder)
         self.incarnation, self.was_restored = schema.settle_incarnation(self._db, folder)
-        identity = schema.get_meta(self._db, "store") or self.incarnation
-        schema.set_meta(self._db, "store", identity)
+        identity = schema.settle_identity(self._db, self.incarnation)
         self._blocks = Blocks(self._db, root, identity)
         self._keys = Keys(self._db, self._blocks, root, clock)
         self._rolls = Rolls(self._db, root, clock)
@@ -47,16 +46,23 @@ class SqliteStore:
         if self.was_restored:
             self._writer.told(self._void_everything)
 
+    @property
+    def trouble(self) -> OutsideError | None:
+        """Why nothing can be written at present; None while the newest write succeeded."""
+        return self._writer.trouble
+
     async def checkpoint(self) -> None:
         """Empty the write-ahead log: erased keys stay in it otherwise, secure_delete or not."""
         await self._run(lambda: self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
 
     async def close(self) -> None:
-        """Checkpoint and close."""
-        await self.checkpoint()
-        self._writer.close()
-        self._db.close()
-        self._lock.close()
+        """Checkpoint and close; raises OutsideError when the log could not be emptied, and closes all the same."""
+        try:
+            await self.checkpoint()
+        finally:
+            self._writer.close()
+            self._db.close()
+            self._lock.close()
 
     def _burn(self, cause: str, bits: int) -> None:
         schema.add_to_total(self._db, f"{_BURNT}{cause}", bits)

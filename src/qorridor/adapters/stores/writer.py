@@ -40,6 +40,8 @@ class Writer:
         self._clock = clock
         self._source = source
         self._journalled = journalled
+        self.trouble: OutsideError | None = None
+        """Why the newest write failed; None once one has succeeded again."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -51,10 +53,11 @@ class Writer:
         try:
             return work()
         except sqlite3.OperationalError as error:
-            raise OutsideError(
+            self.trouble = OutsideError(
                 "Q-KEY-044", f"the key store cannot be used: {error}",
                 "free space on its disk; nothing was changed", self._source,
-            ) from error  # fmt: skip
+            )  # fmt: skip
+            raise self.trouble from error
         except sqlite3.DatabaseError as error:
             raise schema.damaged(error, self._source) from error
 
@@ -62,7 +65,7 @@ class Writer:
     def transaction(self, also: Sequence[Row] = ()) -> Iterator[Labels]:
         """All or nothing, `also` included; the work notes in the labels which of its keys are simulated."""
         self._db.execute("BEGIN IMMEDIATE")
-        labels = Labels()
+        labels, before = Labels(), self._db.total_changes
         try:
             yield labels
             self.record(also, labels)
@@ -71,6 +74,8 @@ class Writer:
             if self._db.in_transaction:  # a full disk has rolled back by itself
                 self._db.execute("ROLLBACK")
             raise
+        if self._db.total_changes > before:
+            self.trouble = None
 
     def record(self, rows: Sequence[Row], labels: Labels) -> None:
         """Write rows inside the transaction that is open."""

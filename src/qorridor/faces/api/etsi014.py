@@ -15,6 +15,7 @@ from qorridor.run.registry import SaeEntry
 
 Record = Callable[[Event], Awaitable[None]]
 _POST_QUANTUM = "MLKEM"
+_STORE_CODES = frozenset({"Q-KEY-040", "Q-KEY-043", "Q-KEY-044"})
 
 
 class Etsi014:
@@ -80,6 +81,10 @@ class Etsi014:
                 return wire.error_response(wire.WireError(401, ""))
             case KeySupplyError() if error.code == "Q-KEY-024":
                 return wire.error_response(wire.WireError(400, wire.KEYS_NOT_FOUND))
+            case OutsideError() if error.code in _STORE_CODES:
+                return wire.error_response(
+                    wire.WireError(503, "the key store cannot be used", retry_after=10)
+                )
             case KeySupplyError() | OutsideError():
                 return wire.error_response(wire.WireError(503, "insufficient keys", retry_after=2))
         return wire.error_response(wire.WireError(503, "internal error", retry_after=10))
