@@ -25,6 +25,19 @@ def block(link, sequence, atoms=65, simulated=True):
     return KeyBlock(link, hashlib.sha256(name).digest()[:16], sequence, Secret(key), simulated, "1e-10")
 
 
+class Keeper:
+    """Keeps what it is told in a list."""
+
+    def __init__(self, told):
+        self.told = told
+
+    def keep(self, site, body):
+        self.told.append((site, body))
+
+    def held(self, site):
+        return "".join(body.decode() for sender, body in self.told if sender == site)
+
+
 class Net:
     """Sites with store, key manager and listener; `break_wire` makes a neighbour unreachable."""
 
@@ -55,7 +68,7 @@ class Net:
         server = PeerServer(
             self.managers[site],
             self.control,
-            lambda *told: self.checkpoints.append(told),
+            Keeper(self.checkpoints),
             self._recorder(site),
         )
         pki = self.organisation.enrol("node", site, "ml-dsa-65")

@@ -24,6 +24,7 @@ from qorridor.app import process
 from qorridor.app.corridor import CorridorEnd
 from qorridor.app.enrolment import enrol
 from qorridor.app.estate_file import load
+from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes
@@ -128,7 +129,10 @@ class Node:
             settings.state, root_sealer(root_key), self.clock, settings.site, journalled=journal.size
         )
         self.notes = Notes(self.store, settings.site, self.clock)
-        self.journal = NodeJournal(settings.state, journal, self.store, self.notes)
+        self.journal = NodeJournal(journal, self.store, self.notes)
+        self.checkpoints = Checkpoints(
+            settings.state, journal.origin.rpartition("/")[0], self._peer_sites(), self.notes
+        )
         self.signer = NodeSigner(settings.state / "state.key")
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
@@ -235,7 +239,7 @@ class Node:
         traditional, post_quantum = pki.credentials("ecdsa-p256"), pki.credentials("ml-dsa-65")
         cap = max((limits_of(self.estate, name).target for name in self.estate.corridors), default=0)
         saes = self._sae_face(self.manager, registry(self.estate), self.notes.record, cap)
-        peers = PeerServer(self.manager, self._control, self._keep_checkpoint, self.notes.record)
+        peers = PeerServer(self.manager, self._control, self.checkpoints, self.notes.record)
         wanted = [
             ("kme", contexts.mutual_server(traditional, pki.trust("sae")), saes),
             ("peer", contexts.mutual_server(post_quantum, pki.trust("node")), peers.serve),
@@ -273,10 +277,6 @@ class Node:
         ):  # nothing can be decided here: the epoch in use stays, no key is burnt
             raise self.store.trouble
         return await end.on_control(frame, group)
-
-    def _keep_checkpoint(self, site: str, body: bytes) -> None:
-        if site in self._peer_sites():
-            self.journal.keep(site, body)
 
     # -- operator -----------------------------------------------------------------------------
 

@@ -1,36 +1,46 @@
-"""The journal of a node: leaves from the store's event rows, checkpoints signed and left with neighbours."""
+"""The journal of a node: leaves from the store's event rows, checkpoints signed and left with neighbours.
+
+Before the first signature after a start, each neighbour is asked for the newest checkpoint that it holds of
+this log: a journal that does not go on from there was cut or exchanged, and nothing more is signed.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import base64
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from qorridor.adapters.peers.client import PeerClient
 from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.stores.sqlite import SqliteStore
-from qorridor.adapters.wire.files import write_atomically
 from qorridor.app.node_notes import Notes
-from qorridor.base.canonical import canonical_json, strict_json
+from qorridor.base.canonical import Json
 from qorridor.base.errors import EvidenceError, KeySupplyError, OutsideError
-from qorridor.prove.note import Checkpoint, open_note, read_key
+from qorridor.prove.note import open_note, read_key
+from qorridor.records.events import Event
 
 JOURNAL = "journal"
+FORK = "journal-fork"
 SEQUENCE_SECONDS = 0.25
+ASK_SECONDS = 1.0
 CHECKPOINT_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
+"""A neighbour that cannot be reached holds up the first signature this long; it is asked all the same later."""
 
 
 class NodeJournal:
-    """Sequences one node's events and keeps the newest checkpoints of its neighbours."""
+    """Sequences one node's events, signs them, and leaves the checkpoints with its neighbours."""
 
-    def __init__(self, state: Path, journal: Journal, store: SqliteStore, notes: Notes) -> None:
-        self._state = state
-        self._notes = notes
+    def __init__(self, journal: Journal, store: SqliteStore, notes: Notes) -> None:
         self._journal = journal
         self._store = store
-        self._left_with: dict[str, str] = {}
+        self._notes = notes
+        self._held: dict[str, int] = {}
+        """Records of this log that each neighbour holds; who has not answered yet is missing."""
+        self._note, self._noted = "", 0
+        self._is_fork = False
+        self._may_sign = False
 
     @property
     def size(self) -> int:
@@ -38,18 +48,20 @@ class NodeJournal:
         return self._journal.size
 
     async def run(self, peers: Mapping[str, PeerClient]) -> None:
-        """Sequence and sign until cancelled."""
-        signed_at, note = 0.0, ""
+        """Sequence, ask and sign until cancelled."""
+        started, asked_at, signed_at = time.monotonic(), 0.0, 0.0
         while True:
             await asyncio.sleep(SEQUENCE_SECONDS)
+            now = time.monotonic()
             try:
                 await self.sequence()
-                if time.monotonic() - signed_at < CHECKPOINT_SECONDS:
-                    continue
-                signed_at = time.monotonic()
-                fresh = await asyncio.to_thread(self._journal.checkpoint)
-                note = fresh or note
-                await self._leave(note, peers)
+                if now - asked_at >= ASK_SECONDS:
+                    asked_at = now
+                    await self.ask(peers)
+                self._may_sign = self._held.keys() >= peers.keys() or now - started > PATIENCE_SECONDS
+                if self._may_sign and now - signed_at >= CHECKPOINT_SECONDS:
+                    signed_at = now
+                    await self.sign(peers)
                 self._notes.over(JOURNAL)
             except OutsideError as error:  # a full disk: the events wait in the store
                 self._notes.alarm(JOURNAL, error)
@@ -61,44 +73,83 @@ class NodeJournal:
             if rows[0][0] != self._journal.size + 1:
                 raise OutsideError(
                     "Q-PROOF-010", f"the journal ends at record {self._journal.size}, the store goes on at {rows[0][0]}",
-                    "restore the journal's files forward: the records between are in no other place", str(self._state),
+                    "restore the journal's files forward: the records between are in no other place",
+                    self._journal.origin,
                 )  # fmt: skip
             await asyncio.to_thread(self._journal.append, [leaf for _, leaf in rows])
+
+    async def sign(self, peers: Mapping[str, PeerClient]) -> None:
+        """Sign what there is and leave it with each neighbour; nothing is signed over a fork."""
+        if self._is_fork:
+            return
+        fresh = await asyncio.to_thread(self._journal.checkpoint)
+        if fresh is not None:
+            self._note, self._noted = fresh, self._journal.size
+        await asyncio.gather(*(self._leave(site, peer) for site, peer in peers.items()))
 
     async def close(self) -> None:
         """Sequence what is left and sign it."""
         await self.sequence()
-        await asyncio.to_thread(self._journal.checkpoint)
+        if self._may_sign and not self._is_fork:
+            await asyncio.to_thread(self._journal.checkpoint)
 
-    async def _leave(self, note: str, peers: Mapping[str, PeerClient]) -> None:
-        body = canonical_json({"vkeys": [*self._journal.verification_keys], "note": note})
-        for site, peer in peers.items():
-            if note and self._left_with.get(site) != note:
-                with contextlib.suppress(OutsideError, KeySupplyError):  # told again at the next checkpoint
-                    await peer.keep_checkpoint(body)
-                    self._left_with[site] = note
+    # -- the neighbours -----------------------------------------------------------------------
 
-    def keep(self, site: str, body: bytes) -> None:
-        """Keep a neighbour's newest checkpoint; raises EvidenceError when it is unsigned or older than
-        the one that is held: a log only grows."""
-        told = strict_json(body)
-        keys = told.get("vkeys") if isinstance(told, dict) else None
-        if not isinstance(told, dict) or not isinstance(keys, list):
-            raise ValueError("a checkpoint comes with its verification keys")
-        folder = self._state / "checkpoints"
-        pinned = folder / f"{site}.vkeys"
-        if not pinned.is_file():
-            write_atomically(pinned, "\n".join(map(str, keys)) + "\n")
-        fresh = read_held(pinned, str(told["note"]))
-        file = folder / f"{site}.checkpoint"
-        if file.is_file() and read_held(pinned, file.read_text()).size > fresh.size:
-            raise EvidenceError(
-                "Q-PROOF-008", f"{site} shows a shorter journal than the one that is held here",
-                "its journal was cut or restored from a backup: verify it", site,
-            )  # fmt: skip
-        write_atomically(file, str(told["note"]))
+    async def ask(self, peers: Mapping[str, PeerClient]) -> None:
+        """Ask each neighbour that has not answered yet what it holds of this log."""
+        await asyncio.gather(
+            *(self._ask(site, peer) for site, peer in peers.items() if site not in self._held)
+        )
 
+    async def _ask(self, site: str, peer: PeerClient) -> None:
+        try:
+            note = await peer.held_checkpoint()
+        except (OutsideError, KeySupplyError):
+            return  # asked again in a moment
+        try:
+            self._held[site] = self._checked(note)
+        except (EvidenceError, ValueError) as error:
+            self._held[site] = -1
+            self._stop_signing(site, note, error)
 
-def read_held(vkeys: Path, note: str) -> Checkpoint:
-    """A checkpoint that a neighbour holds, verified with the keys that it pinned."""
-    return open_note(note, [read_key(line) for line in vkeys.read_text().splitlines()])
+    def _checked(self, note: str) -> int:
+        """The size of a note that this journal goes on from; raises EvidenceError or ValueError otherwise."""
+        if not note:
+            return 0
+        held = open_note(note, [read_key(key) for key in self._journal.verification_keys])
+        if held.size > self._journal.size or self._journal.root_at(held.size) != held.root:
+            raise ValueError(f"it ends at record {held.size}, this journal has {self._journal.size}")
+        return held.size
+
+    def _stop_signing(self, site: str, note: str, error: Exception) -> None:
+        self._is_fork = True
+        told = EvidenceError(
+            "Q-PROOF-044", f"this journal does not go on from the checkpoint that {site} holds of it: {error}",
+            "restore the journal's files forward, or begin a new journal in a new state directory",
+            self._journal.origin,
+        )  # fmt: skip
+        self._notes.alarm(FORK, told, "P1")
+        body: dict[str, Json] = {
+            "holder": site,
+            "held": note[:16384],
+            "records": self._journal.size,
+            "code": told.code,
+        }
+        self._notes.put(Event("ledger.fork", self._journal.origin, body, severity="P1"))
+
+    async def _leave(self, site: str, peer: PeerClient) -> None:
+        held, size = self._held.get(site, -1), self._noted
+        if not self._note or held < 0 or held >= size:
+            return
+        proof = await asyncio.to_thread(self._journal.proof, held, size)
+        try:
+            await peer.keep_checkpoint({
+                "vkeys": [*self._journal.verification_keys], "note": self._note, "old": held,
+                "proof": [base64.b64encode(item).decode() for item in proof],
+            })  # fmt: skip
+        except KeySupplyError:
+            self._held.pop(site, None)  # it holds another one than we think: ask, and judge by that
+        except OutsideError:
+            return  # told again at the next checkpoint
+        else:
+            self._held[site] = size

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 EMPTY_ROOT = hashlib.sha256(b"").digest()
+
+Subtree = Callable[[int, int], bytes]
+"""(first leaf, size) -> root of a complete subtree: the size is a power of two, the first leaf a multiple of it."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -87,3 +90,64 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     if last:
         raise ValueError("the proof is too short")
     return node
+
+
+def range_root(start: int, end: int, subtree: Subtree) -> bytes:
+    """The root over the leaves from `start` on, `end` excluded, of complete subtrees that somebody keeps.
+
+    `start` lies where RFC 6962 splits a tree: at a multiple of the power of two that is not below the range.
+    """
+    size = end - start
+    if size & (size - 1) == 0:
+        return subtree(start, size)
+    middle = start + _split(size)
+    return node_hash(subtree(start, middle - start), range_root(middle, end, subtree))
+
+
+def consistency_proof(first: int, size: int, subtree: Subtree) -> list[bytes]:
+    """That the first `first` leaves of `size` are those of the smaller tree (RFC 6962 section 2.1.2).
+
+    Raises ValueError when the smaller tree is no part of the larger one.
+    """
+    if not 0 <= first <= size:
+        raise ValueError(f"no tree of {first} leaves within one of {size}")
+    return _subproof(first, 0, size, subtree, whole=True) if first else []
+
+
+def _subproof(first: int, start: int, end: int, subtree: Subtree, *, whole: bool) -> list[bytes]:
+    """SUBPROOF(m, D[n], b) of RFC 6962; `whole` while the smaller tree's root is known to the verifier."""
+    size = end - start
+    if first == size:
+        return [] if whole else [range_root(start, end, subtree)]
+    middle = _split(size)
+    if first <= middle:
+        near = _subproof(first, start, start + middle, subtree, whole=whole)
+        return [*near, range_root(start + middle, end, subtree)]
+    far = _subproof(first - middle, start + middle, end, subtree, whole=False)
+    return [*far, range_root(start, start + middle, subtree)]
+
+
+def is_consistent(first: int, size: int, old: bytes, new: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether a proof shows that the tree of root `new` goes on from that of root `old` (RFC 9162 section 2.1.4.2)."""
+    if first == size:
+        return not proof and old == new
+    if first == 0:
+        return not proof and old == EMPTY_ROOT
+    if first > size or not proof:
+        return False
+    parts = [old, *proof] if first & (first - 1) == 0 else list(proof)
+    node, last = first - 1, size - 1
+    while node % 2:
+        node, last = node >> 1, last >> 1
+    smaller = larger = parts[0]
+    for sibling in parts[1:]:
+        if last == 0:
+            return False
+        if node % 2 or node == last:
+            smaller, larger = node_hash(sibling, smaller), node_hash(sibling, larger)
+            while node and not node % 2:
+                node, last = node >> 1, last >> 1
+        else:
+            larger = node_hash(larger, sibling)
+        node, last = node >> 1, last >> 1
+    return last == 0 and smaller == old and larger == new

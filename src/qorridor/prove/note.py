@@ -141,7 +141,7 @@ def open_note(note: str, keys: list[VerificationKey]) -> Checkpoint:
     try:
         origin, size, root = text.split("\n")
         checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
-        if checkpoint.text != text + "\n":
+        if checkpoint.text != text + "\n" or not 0 <= checkpoint.size < 1 << 63:
             raise ValueError("another spelling than the one that was signed")
         lines = [line.split(" ") for line in signatures.splitlines()]
         found = {

@@ -79,8 +79,10 @@ def test_a_roll_over_message_arrives_with_corridor_sender_and_group(organisation
             assert peer.control_group() == ""
             assert await peer.control("thames", b"\x01\x02") == b"thames london X25519MLKEM768 \x01\x02"
             assert peer.control_group() == "X25519MLKEM768"
-            await peer.keep_checkpoint(b"note")
-            assert net.checkpoints == [("london", b"note")]
+            assert await peer.held_checkpoint() == ""
+            await peer.keep_checkpoint({"note": "x"})
+            assert net.checkpoints == [("london", b'{"note":"x"}')]
+            assert await peer.held_checkpoint() == '{"note":"x"}'
 
     run(main())
 

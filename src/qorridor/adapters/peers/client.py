@@ -44,9 +44,14 @@ class PeerClient:
         question: dict[str, Json] = {"path": list[Json](path), "size_bits": size_bits}
         return await self._read("supply", question, messages.read_supply)
 
-    async def keep_checkpoint(self, checkpoint: bytes) -> None:
-        """Leave this node's newest signed checkpoint with the neighbour."""
-        await self._expect(await self._bulk.request("POST", f"{PREFIX}/checkpoint", checkpoint, "text/plain"))
+    async def keep_checkpoint(self, checkpoint: Json) -> None:
+        """Leave this node's newest signed checkpoint with the neighbour, with the proof that it goes on
+        from the one held there; raises KeySupplyError with the neighbour's code when it refuses."""
+        await self._call("checkpoint", checkpoint)
+
+    async def held_checkpoint(self) -> str:
+        """The newest checkpoint of this node's own log that the neighbour holds; empty without one."""
+        return await self._read("held", {}, messages.read_note)
 
     async def control(self, corridor: str, frame: bytes) -> bytes:
         """Send one roll-over message and return the answer."""

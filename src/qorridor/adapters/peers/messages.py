@@ -59,10 +59,10 @@ class Fields:
             raise ValueError(f"{name} is missing or no {kind.__name__}")
         return value
 
-    def text(self, name: str) -> str:
-        """A string of at most 4096 characters."""
+    def text(self, name: str, most: int = 4096) -> str:
+        """A string of at most `most` characters."""
         value: str = self._get(name, str)
-        if len(value) > 4096:
+        if len(value) > most:
             raise ValueError(f"{name} is too long")
         return value
 
@@ -180,3 +180,8 @@ def read_supply(body: bytes) -> PathSupply:
 def read_relayed(body: bytes) -> bool:
     """Whether a pad of the further path was simulated, from the answer to a relay call; raises ValueError."""
     return Fields(body).flag("simulated")
+
+
+def read_note(body: bytes) -> str:
+    """The checkpoint that a neighbour holds, from its answer; raises ValueError."""
+    return Fields(body).text("note", most=16384)

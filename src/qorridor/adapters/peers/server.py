@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from qorridor.adapters.peers import messages
 from qorridor.adapters.peers.client import PREFIX
@@ -18,15 +19,25 @@ Control = Callable[[str, str, bytes, str], Awaitable[bytes]]
 Record = Callable[[Event], Awaitable[None]]
 
 
-class PeerServer:
-    """Answers one node's neighbours; `checkpoint(site, text)` keeps a neighbour's newest checkpoint."""
+class Keeper(Protocol):
+    """Who keeps the newest checkpoints of the neighbours' journals."""
 
-    def __init__(
-        self, manager: KeyManager, control: Control, checkpoint: Callable[[str, bytes], None], record: Record
-    ) -> None:
+    def keep(self, site: str, body: bytes) -> None:
+        """Keep what a neighbour shows; raises ValueError or a QorridorError when it is not to be believed."""
+        ...
+
+    def held(self, site: str) -> str:
+        """The note that is held of a neighbour."""
+        ...
+
+
+class PeerServer:
+    """Answers one node's neighbours."""
+
+    def __init__(self, manager: KeyManager, control: Control, keeper: Keeper, record: Record) -> None:
         self._manager = manager
         self._control = control
-        self._checkpoint = checkpoint
+        self._keeper = keeper
         self._record = record
 
     async def serve(self, stream: tls.Stream) -> None:
@@ -96,7 +107,9 @@ class PeerServer:
                 )
                 return canonical_json(messages.supply_json(supply))
             case "checkpoint":
-                self._checkpoint(sender, body)
+                self._keeper.keep(sender, body)
+            case "held":
+                return canonical_json({"note": self._keeper.held(sender)})
             case "roll":
                 return await self._control(rest, sender, body, group)
             case _:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, mldsa
 
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import EvidenceError, OutsideError
-from qorridor.prove.merkle import Frontier, leaf_hash
+from qorridor.prove.merkle import EMPTY_ROOT, Frontier, consistency_proof, leaf_hash, range_root, root_of
 from qorridor.prove.note import Checkpoint, LogSigner, open_note, read_key
 
 BUNDLE = 256
@@ -86,6 +86,10 @@ class JournalFiles:
             number += 1
         return entries, hashes
 
+    def bundle(self, number: int) -> list[bytes]:
+        """The entries of one whole bundle."""
+        return _split_bundle(self._path("entries", number, BUNDLE))
+
     def _newest(self, kind: str, number: int) -> Path | None:
         whole = self._path(kind, number, BUNDLE)
         if whole.is_file():
@@ -125,11 +129,12 @@ class Journal:
         self._folder = folder
         self._signer = _signer(folder, origin)
         self._frontier = Frontier()
+        self._whole: list[bytes] = []
+        """Roots of the whole bundles: from these and one bundle every proof follows."""
         self._tail: list[bytes] = []
         entries, _ = self.files.read()
-        for entry in entries:
-            self._frontier.append(leaf_hash(entry))
-        self._tail = entries[len(entries) - len(entries) % BUNDLE :]
+        for start in range(0, len(entries), BUNDLE):
+            self._extend(entries[start : start + BUNDLE])
         self._check_against_own_checkpoint(entries)
         self._signed_size = -1
 
@@ -137,6 +142,11 @@ class Journal:
     def size(self) -> int:
         """Records in the journal."""
         return self._frontier.size
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._signer.origin
 
     @property
     def verification_keys(self) -> list[str]:
@@ -165,9 +175,33 @@ class Journal:
             taken, left = left[:room], left[room:]
             tail = [*self._tail, *taken]
             self.files.write(self._frontier.size // BUNDLE, tail)
-            for leaf in taken:
-                self._frontier.append(leaf_hash(leaf))
-            self._tail = [] if len(tail) == BUNDLE else tail
+            self._extend(taken)
+
+    def _extend(self, entries: Sequence[bytes]) -> None:
+        """Count entries that fit into the bundle at the end."""
+        for entry in entries:
+            self._frontier.append(leaf_hash(entry))
+        self._tail = [*self._tail, *entries]
+        if len(self._tail) == BUNDLE:
+            self._whole.append(root_of([leaf_hash(entry) for entry in self._tail]))
+            self._tail = []
+
+    def root_at(self, size: int) -> bytes:
+        """The root over the first `size` records; raises ValueError when there are fewer."""
+        if not 0 <= size <= self.size:
+            raise ValueError(f"the journal has {self.size} records, not {size}")
+        return range_root(0, size, self._subtree) if size else EMPTY_ROOT
+
+    def proof(self, first: int, size: int) -> list[bytes]:
+        """That the log of `size` records goes on from its first `first` (RFC 6962 section 2.1.2)."""
+        return consistency_proof(first, size, self._subtree)
+
+    def _subtree(self, start: int, size: int) -> bytes:
+        if size >= BUNDLE:
+            return root_of(self._whole[start // BUNDLE : (start + size) // BUNDLE])
+        number, first = divmod(start, BUNDLE)
+        entries = self.files.bundle(number) if number < len(self._whole) else self._tail
+        return root_of([leaf_hash(entry) for entry in entries[first : first + size]])
 
     def checkpoint(self) -> str | None:
         """Sign the present size and root and store the note; None when nothing has been added since."""
