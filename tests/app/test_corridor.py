@@ -14,6 +14,7 @@ from qorridor.base import cbor
 from qorridor.base.errors import KeySupplyError, OutsideError, QorridorError
 from qorridor.combine.components import Suite
 from qorridor.run.corridor_state import Limits, Proposal, State
+from qorridor.run.registry import Registry, SaeEntry
 from qorridor.run.roll_frames import frame, read_frame
 from qorridor.run.roll_terms import RollTerms
 from qorridor.run.transition import read_transition
@@ -37,6 +38,10 @@ class Corridor(Net):
     """`thames` from London over Hayes to Slough; time passes when `second` says so."""
 
     window = 24.0
+    registry = Registry({
+        "core-london": SaeEntry("core-london", "london", frozenset({"core-slough"}), tunnel=True),
+        "core-slough": SaeEntry("core-slough", "slough", frozenset({"core-london"}), tunnel=True),
+    })  # fmt: skip
 
     def __init__(self, organisation, folder, limits=LIMITS, **alarms):
         super().__init__(organisation, folder)

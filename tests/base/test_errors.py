@@ -31,3 +31,12 @@ def test_an_error_says_where_why_and_what_to_do():
 def test_a_code_of_another_form_is_refused(code):
     with pytest.raises(ValueError, match="no error code"):
         errors.QorridorError(code, "cause", "remedy")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [(TimeoutError(), "no answer in time"), (ConnectionResetError(), "ConnectionResetError"),
+     (ConnectionResetError(104, "reset"), "[Errno 104] reset"), (ValueError("what it says"), "what it says")],
+)  # fmt: skip
+def test_every_exception_has_words(error, words):
+    assert errors.words_of(error) == words

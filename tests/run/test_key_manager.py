@@ -11,6 +11,7 @@ from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.ports.key_store import Association
 from qorridor.records.events import Event
 from qorridor.run.agreement import BlockKeys
+from qorridor.run.registry import Registry, SaeEntry
 from tests.support.loop import run
 from tests.support.nodes import Net, block
 
@@ -476,3 +477,166 @@ def test_a_real_key_is_not_called_simulated_because_another_of_its_link_was(orga
     keys, told = run(main())
     assert keys == told
     assert sorted(keys.values()) == [False, False, True, True]
+
+
+class Sold(Net):
+    """A net whose corridors hold back 10 atoms of each link; `core-*` are their tunnel ends."""
+
+    held_back = 10
+    registry = Registry({
+        "router-london": SaeEntry("router-london", "london", frozenset({"router-slough", "router-hayes"})),
+        "router-slough": SaeEntry("router-slough", "slough", frozenset({"router-london"})),
+        "router-hayes": SaeEntry("router-hayes", "hayes", frozenset({"router-london"})),
+        "core-london": SaeEntry("core-london", "london", frozenset({"core-slough"}), tunnel=True),
+        "core-slough": SaeEntry("core-slough", "slough", frozenset({"core-london"}), tunnel=True),
+    })  # fmt: skip
+
+
+async def taken(net, initiator, target, site, number):
+    """How many keys an SAE gets out of a path before it is refused, and the code of the refusal."""
+    for count in range(1000):
+        try:
+            await net.managers["london"].supply(initiator, target, site, number, 256)
+        except KeySupplyError as error:
+            return count * number, error.code
+    raise AssertionError("no end of keys")
+
+
+@pytest.mark.parametrize(
+    ("target", "site", "number", "left"),
+    [("router-slough", "slough", 8, 13), ("router-hayes", "hayes", 1, 10)],
+)
+def test_an_sae_that_is_no_tunnel_end_leaves_floor_and_reserve_of_the_corridors(
+    organisation, folder, target, site, number, left
+):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            await net.fill(atoms=41)
+            path = net.topology.path("london", site)
+            relayed = len(path) > 2
+            sold = await net.managers["london"].path_supply(path, 256, relayed=relayed, sold=True)
+            assert sold.left == 30 // (1 + relayed)
+            assert (await taken(net, "router-london", target, site, number))[1] == "Q-KEY-028"
+            assert (await net.stores["london"].stock("london-hayes")).available == left
+            nothing = await net.managers["london"].path_supply(path, 256, relayed=relayed, sold=True)
+            assert nothing.left == (left - 10) // (1 + relayed)
+            keys, code = await taken(net, "core-london", "core-slough", "slough", 1)
+            assert (keys, code) == (left // 2, "Q-KEY-020"), "own tunnel ends spend all of it"
+
+    run(main())
+
+
+def test_a_node_between_holds_back_what_its_own_link_needs(organisation, folder):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            await net.fill(atoms=9)  # fewer than are held back, on the far link
+            for sequence, site in itertools.product(range(2, 6), ("london", "hayes")):
+                await net.managers[site].ingest(block("london-hayes", sequence, 41))
+            with pytest.raises(KeySupplyError) as error:
+                await net.managers["london"].supply("router-london", "router-slough", "slough", 1, 256)
+            assert error.value.code == "Q-KEY-028"
+            assert (await net.stores["hayes"].stock("hayes-slough")).available == 8
+            supply = await net.managers["london"].path_supply(
+                ("london", "hayes", "slough"), 256, relayed=True, sold=True
+            )
+            assert supply.left == 0
+            await net.managers["london"].supply("core-london", "core-slough", "slough", 1, 256)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("initiator", "target"),
+    [("nobody", "router-hayes"), ("router-hayes", "router-hayes"), ("router-london", "nobody"),
+     ("router-london", "router-slough"), ("core-london", "router-hayes")],
+)  # fmt: skip
+def test_keys_are_bound_only_for_saes_that_the_estate_names_at_the_ends_of_the_path(
+    organisation, folder, initiator, target
+):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            await net.fill()
+            association = Association(initiator, (target,), 256, ("london", "hayes"))
+            txid = "00000000-0000-4000-8000-000000000001"
+            allotments = await net.stores["london"].reserve("london-hayes", association, 1, txid)
+            with pytest.raises(KeySupplyError) as error:
+                await net.clients["london"]["hayes"].bind("london-hayes", association, allotments, txid)
+            assert error.value.code == "Q-POLICY-018"
+            assert (await net.counts())["hayes"].bound == 0
+            with pytest.raises(PolicyRefusal):
+                await net.managers["london"].supply(initiator, target, "hayes", 1, 256)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("initiator", "target"), [("thief", "core-slough"), ("core-london", "router-slough")]
+)
+def test_keys_are_relayed_only_for_saes_that_the_estate_names(organisation, folder, initiator, target):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            await net.fill()
+            before = await net.counts()
+            peer = net.clients["london"]["hayes"]
+            relay = peer.relay
+            wrong = Association(initiator, (target,), 256, ("london", "hayes", "slough"))
+            peer.relay = lambda hop: relay(dataclasses.replace(hop, association=wrong))
+            with pytest.raises(KeySupplyError) as error:
+                await net.managers["london"].supply("core-london", "core-slough", "slough", 1, 256)
+            assert error.value.code == "Q-POLICY-018"
+            after = await net.counts()
+            assert (after["hayes"], after["slough"]) == (before["hayes"], before["slough"]), (
+                "no pad was burnt"
+            )
+
+    run(main())
+
+
+STAR = {"london-hayes": ("london", "hayes"), "hayes-slough": ("hayes", "slough"), "hayes-reading": ("hayes", "reading"),
+        "reading-slough": ("reading", "slough")}  # fmt: skip
+
+
+@pytest.mark.parametrize("through", ["hayes", "slough"])
+def test_only_a_node_of_the_path_before_this_one_may_void_a_transaction(organisation, folder, through):
+    async def main():
+        async with Net(organisation, folder, STAR) as net:
+            await net.fill()
+            peer, seen = net.clients["london"]["hayes"], []
+            relay = peer.relay
+
+            async def note(hop):
+                seen.append(hop.txid)
+                return await relay(hop)
+
+            peer.relay = note
+            (key,) = await net.managers["london"].supply(
+                "a", "b", "slough", 1, 256, path=("london", "hayes", "slough")
+            )
+            with pytest.raises(KeySupplyError) as error:
+                await net.clients["reading"][through].void(seen[0], "spite")
+            assert error.value.code == "Q-POLICY-011"
+            with pytest.raises(KeySupplyError):
+                await net.clients["slough"]["hayes"].void(seen[0], "spite")
+            assert len(await net.managers["slough"].collect("b", "a", [key.key_id])) == 1
+            await net.managers["london"].supply(
+                "a", "b", "slough", 1, 256, path=("london", "hayes", "slough")
+            )
+            await peer.void("00000000-0000-4000-8000-000000000009", "unknown to everybody")
+            assert (await net.stores["slough"].path_of(seen[1])) == ("london", "hayes", "slough")
+            await peer.void(seen[1], "cancelled")
+            voided = [r for site, r in await written(net) if (site, r["type"]) == ("slough", "key.void")]
+            assert [record["body"]["cause"] for record in voided] == ["cancelled"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "path", [("london", "hayes", "london", "hayes"), ("london", "slough"), ("hayes", "slough")]
+)
+def test_the_supply_of_a_path_that_does_not_go_on_here_is_refused_at_once(organisation, folder, path):
+    async def main():
+        async with Net(organisation, folder) as net:
+            with pytest.raises((PolicyRefusal, KeySupplyError)):
+                await net.managers["london"].accept_supply(path, 256, "hayes", sold=False)
+
+    run(main())

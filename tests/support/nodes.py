@@ -12,6 +12,7 @@ from qorridor.adapters.wire import contexts, http, tls
 from qorridor.base.secret import Secret
 from qorridor.records.keys import KeyBlock
 from qorridor.run.key_manager import KeyManager
+from qorridor.run.registry import Registry
 from qorridor.run.topology import Topology
 from tests.support.world import Clock, Entropy
 
@@ -23,6 +24,19 @@ def block(link, sequence, atoms=65, simulated=True):
     name = f"{link}/{sequence}".encode()
     key = hashlib.shake_256(name).digest(atoms * 32)
     return KeyBlock(link, hashlib.sha256(name).digest()[:16], sequence, Secret(key), simulated, "1e-10")
+
+
+class Anybody(Registry):
+    """An estate that names everybody everywhere, as an own tunnel end: for tests of other things."""
+
+    def __init__(self):
+        super().__init__({})
+
+    def check(self, association):
+        """Everybody may."""
+
+    def is_own(self, sae):
+        return True
 
 
 class Keeper:
@@ -42,6 +56,7 @@ class Net:
     """Sites with store, key manager and listener; `break_wire` makes a neighbour unreachable."""
 
     window = 600.0
+    registry, held_back = Anybody(), 0
 
     def __init__(self, organisation, folder, links=None):
         self.organisation, self.folder = organisation, Path(folder)
@@ -64,11 +79,12 @@ class Net:
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,
             Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), 1000), window=self.window,
+            registry=self.registry, held_back=dict.fromkeys(self.topology.links_of(site), self.held_back),
         )  # fmt: skip
         server = PeerServer(
             self.managers[site],
             self.control,
-            Keeper(self.checkpoints),
+            self.keeper(site),
             self._recorder(site),
         )
         pki = self.organisation.enrol("node", site, "ml-dsa-65")
@@ -76,6 +92,10 @@ class Net:
         listener = await tls.serve(server.serve, lambda: context, "127.0.0.1", 0, refused=self._refused)
         self.servers.append(listener)
         self.ports[site] = listener.sockets[0].getsockname()[1]
+
+    def keeper(self, site):
+        """Who keeps what the neighbours of a site leave."""
+        return Keeper(self.checkpoints)
 
     async def control(self, corridor, sender, frame, group):
         """What answers a roll-over message."""

@@ -4,7 +4,7 @@ import json
 
 from qorridor.adapters.wire import contexts, tls
 from qorridor.faces.api.etsi014 import Etsi014
-from qorridor.run.registry import SaeEntry
+from qorridor.run.registry import Registry, SaeEntry
 from tests.support.nodes import Net
 
 SAES = {
@@ -19,6 +19,8 @@ CAP = 500
 
 class Kmes(Net):
     """A net whose sites serve SAEs."""
+
+    registry = Registry(SAES)
 
     def __init__(self, organisation, folder, links=None):
         super().__init__(organisation, folder, links)

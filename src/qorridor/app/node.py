@@ -28,6 +28,7 @@ from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes
+from qorridor.app.node_stock import held_back, keys_kept
 from qorridor.app.node_store import root_key_file
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import Json
@@ -36,11 +37,10 @@ from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
 from qorridor.estate.model import Estate, trust_domain
 from qorridor.records.events import Event
-from qorridor.run.agreement import atoms_for
 from qorridor.run.corridor_state import Limits, limits_of
 from qorridor.run.key_manager import KeyManager
 from qorridor.run.policy import check_policy, policy_digest, policy_payload
-from qorridor.run.registry import SaeEntry, registry
+from qorridor.run.registry import Registry, SaeEntry, registry
 from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
@@ -74,16 +74,6 @@ def only_corridor(estate: Estate, name: str) -> Estate:
     return estate.model_copy(update={"corridors": {name: estate.corridor(name)}}) if name else estate
 
 
-def keys_kept(estate: Estate, link: str) -> int:
-    """Atoms that a link keeps in stock: what the corridors over it need, and the internal one."""
-    atoms = 1
-    for name, corridor in estate.corridors.items():
-        if link in estate.link_names(name):
-            relayed = len(corridor.path) > 2
-            atoms += limits_of(estate, name).target * (atoms_for(256) + relayed)
-    return atoms
-
-
 def terms_of(estate: Estate, corridor: str) -> RollTerms:
     """What the estate fixes for a corridor's roll-overs."""
     entry = estate.corridor(corridor)
@@ -107,6 +97,7 @@ class Node:
         self._sae_face = sae_face
         self._book = AddressBook(BOOK, self.estate)
         self.topology = Topology.of(estate)
+        self.saes = registry(estate)
         self.links: dict[str, NodeLink] = {}
         self.corridors: dict[str, CorridorEnd] = {}
         self._servers: list[asyncio.Server] = []
@@ -139,7 +130,8 @@ class Node:
         keep = {link: keys_kept(self.estate, link) for link in self.topology.links_of(settings.site)}
         self.manager = KeyManager(
             settings.site, self.topology, self.store, self.peers, self.clock, self.entropy,
-            keep=keep, window=window,
+            keep=keep, window=window, registry=Registry(self.saes),
+            held_back={link: held_back(self.estate, link, settings.site) for link in keep},
         )  # fmt: skip
         await self._build_corridors()
         self._build_links(keep)
@@ -238,7 +230,7 @@ class Node:
         pki = self.pki
         traditional, post_quantum = pki.credentials("ecdsa-p256"), pki.credentials("ml-dsa-65")
         cap = max((limits_of(self.estate, name).target for name in self.estate.corridors), default=0)
-        saes = self._sae_face(self.manager, registry(self.estate), self.notes.record, cap)
+        saes = self._sae_face(self.manager, self.saes, self.notes.record, cap)
         peers = PeerServer(self.manager, self._control, self.checkpoints, self.notes.record)
         wanted = [
             ("kme", contexts.mutual_server(traditional, pki.trust("sae")), saes),

@@ -81,3 +81,10 @@ class OutsideError(QorridorError):
 
 class Interrupted(Exception):  # noqa: N818 - somebody's wish, no error
     """A signal came before the work was done; everything that it had started has ended. Exit 130."""
+
+
+def words_of(error: BaseException) -> str:
+    """What an exception of the world says; one without words is named: a timeout has none of its own."""
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    return str(error) or type(error).__name__

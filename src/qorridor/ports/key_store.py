@@ -60,6 +60,17 @@ class Pad:
 
 
 @dataclass(frozen=True, slots=True)
+class PadUse:
+    """What a pad is taken for: the store remembers it, so that a later void can be judged."""
+
+    txid: str = ""
+    path: tuple[str, ...] = ()
+
+
+NO_USE = PadUse()
+
+
+@dataclass(frozen=True, slots=True)
 class LinkStock:
     """Atoms of one link at this end, by what may be done with them; `available` and `foreign` count those
     that lie together for whole keys."""
@@ -95,9 +106,11 @@ class KeyStore(Protocol):
         ...
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
-    ) -> list[Allotment]:
-        """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
+        self, link: str, association: Association, count: int, txid: str, *, leave: int = 0,
+        also: Sequence[Row] = (),
+    ) -> list[Allotment]:  # fmt: skip
+        """Owner end: allot `count` keys, or raise KeySupplyError and allot nothing: Q-KEY-020 when there
+        are too few, Q-KEY-028 when less than `leave` atoms of the link would be left."""
         ...
 
     async def bind(
@@ -118,14 +131,19 @@ class KeyStore(Protocol):
         """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
         ...
 
-    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
-        """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
+    async def take_pad(self, link: str, count: int, *, leave: int = 0, use: PadUse = NO_USE) -> Pad:
+        """Owner end: `count` atoms for one-time use, durably gone from the store when returned; errors
+        as for `reserve`."""
         ...
 
     async def match_pad(
-        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
+        self, link: str, block_id: bytes, first: int, count: int, *, use: PadUse = NO_USE
     ) -> Pad:
         """Other end: the same atoms, durably gone from the store when returned."""
+        ...
+
+    async def path_of(self, txid: str) -> tuple[str, ...] | None:
+        """The path of a transaction that left something here; None for any other."""
         ...
 
     async def deliver(

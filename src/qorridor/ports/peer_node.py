@@ -59,10 +59,11 @@ class PeerNode(Protocol):
         """Hand keys on; returns when the last node of the path holds them: whether any pad was simulated."""
         ...
 
-    async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
-        """Have all nodes further down `path` burn what a transaction left with them."""
+    async def void(self, txid: str, cause: str) -> None:
+        """Have the neighbour and all nodes further down the path burn what a transaction left with them."""
         ...
 
-    async def supply(self, path: tuple[str, ...], size_bits: int) -> PathSupply:
-        """What the rest of a path, from the neighbour on, can still give."""
+    async def supply(self, path: tuple[str, ...], size_bits: int, *, sold: bool) -> PathSupply:
+        """What the rest of a path, from the neighbour on, can still give; with `sold` without what the
+        corridors hold back."""
         ...

@@ -18,13 +18,14 @@ from qorridor.base.canonical import Json, canonical_json
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.base.secret import Secret
 from qorridor.combine.one_time_pad import open_hop, seal_hop
-from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock
+from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock, PadUse
 from qorridor.ports.peer_node import Hop, HopKey, PathSupply, PeerNode
 from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
 from qorridor.run.agreement import ATOM_BYTES, association_bytes, atoms_for, owner
+from qorridor.run.registry import Registry
 from qorridor.run.supply_meter import SupplyMeter
 from qorridor.run.topology import Topology
 
@@ -38,9 +39,13 @@ class KeyManager:
 
     def __init__(
         self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], clock: Clock,
-        entropy: Entropy, *, keep: Mapping[str, int], window: float,
+        entropy: Entropy, *, keep: Mapping[str, int], window: float, registry: Registry,
+        held_back: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
+        """`held_back`: atoms of each link that only tunnel ends of our own may spend."""
         self.site = site
+        self._registry = registry
+        self._held_back = held_back or {}
         self.topology = topology
         self.store = store
         self._peers = peers
@@ -77,10 +82,12 @@ class KeyManager:
     ) -> list[DeliveredKey]:  # fmt: skip
         """`count` fresh keys for `initiator`, held for `target` at its site; all or none.
 
-        Raises KeySupplyError when the path cannot give them now; what was begun is burnt.
+        Raises PolicyRefusal for SAEs that the estate does not let share keys, KeySupplyError when the
+        path cannot give them now; what was begun is burnt.
         """
         path = path or self.topology.path(self.site, target_site)
         association = Association(initiator, (target,), size_bits, path)
+        self._registry.check(association)
         txid = names.key_id_text(self._entropy.draw(16))
         try:
             key_ids = await self._agree(association, count, txid)
@@ -102,7 +109,9 @@ class KeyManager:
     async def _bind(self, association: Association, count: int, txid: str) -> list[str]:
         far = association.path[1]
         link = self.topology.link_between(self.site, far)
-        allotments = await self.store.reserve(link, association, count, txid)
+        allotments = await self.store.reserve(
+            link, association, count, txid, leave=self._leave(link, association)
+        )
         try:
             await self._peers[far].bind(link, association, allotments, txid)
         except KeySupplyError as error:
@@ -110,6 +119,10 @@ class KeyManager:
                 await self._burn_blocks(allotments)
             raise
         return [allotment.key_id for allotment in allotments]
+
+    def _leave(self, link: str, association: Association) -> int:
+        """Atoms of a link that a supply must leave: other SAEs never spend a corridor's floor and reserve."""
+        return 0 if self._registry.is_own(association.initiator) else self._held_back.get(link, 0)
 
     async def _burn_blocks(self, allotments: Sequence[Allotment]) -> None:
         """Give up whole blocks: where one key differs at the two ends, none of the block is trusted."""
@@ -141,7 +154,7 @@ class KeyManager:
         await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
         if len(path) > 1:
             with contextlib.suppress(KeySupplyError, OutsideError):  # its own lifetime ends it otherwise
-                await self._peers[path[1]].void(txid, path[1:], cause)
+                await self._peers[path[1]].void(txid, cause)
 
     # -- relay --------------------------------------------------------------------------------
 
@@ -153,7 +166,9 @@ class KeyManager:
         far = association.path[here + 1]
         link = self.topology.link_between(self.site, far)
         count = len(keys) * atoms_for(association.size_bits) + _TAG_ATOMS
-        pad = await self.store.take_pad(link, count)
+        pad = await self.store.take_pad(
+            link, count, leave=self._leave(link, association), use=PadUse(txid, association.path)
+        )
         place = pad.allotment
         with pad.key as material:
             simulated = simulated or place.simulated
@@ -178,12 +193,19 @@ class KeyManager:
         PolicyRefusal and then neither keeps nor passes anything.
         """
         path = hop.association.path
+        self.topology.check_path(path)
         self._check_place_on_path(path, sender)
+        self._registry.check(hop.association)
         if {sender, self.site} != set(self.topology.links.get(hop.link, ())):
             raise PolicyRefusal(
                 "Q-POLICY-011", f"{sender} is no end of {hop.link}", "relay over a common link", sender
             )
-        pad = await self.store.match_pad(hop.link, hop.block_id, hop.first, hop.count)
+        if hop.count < len(hop.keys) * atoms_for(hop.association.size_bits) + _TAG_ATOMS:
+            raise KeySupplyError("Q-KEY-023", "the pad of a hop is shorter than its keys and its tag",
+                                 "nothing was relayed; both nodes must run the same version", sender)  # fmt: skip
+        pad = await self.store.match_pad(
+            hop.link, hop.block_id, hop.first, hop.count, use=PadUse(hop.txid, path)
+        )
         key_ids = [key.key_id for key in hop.keys]
         place = Allotment("", hop.block_id, hop.first, hop.count, 0)
         cipher = b"".join(key.cipher for key in hop.keys)
@@ -237,6 +259,7 @@ class KeyManager:
                 "bind keys of a common link",
                 sender,
             )
+        self._registry.check(association)
         events = [
             Event("key.bound", item.key_id, {"link": link, "target": association.targets[0]})
             for item in allotments
@@ -248,11 +271,21 @@ class KeyManager:
                 await self._burn_blocks([item for item in allotments if item.key_id == error.where])
             raise
 
-    async def accept_void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
-        """Burn what a transaction left here and further down its path."""
+    async def accept_void(self, txid: str, cause: str, sender: str) -> None:
+        """Burn what a transaction left here and further down its path, when `sender` stands before this
+        node on it; a transaction that left nothing here is none of this node's business."""
+        path = await self.store.path_of(txid)
+        if path is None or self.site not in path:
+            return
+        here = path.index(self.site)
+        if sender not in path[:here]:
+            raise PolicyRefusal(
+                "Q-POLICY-011", f"{sender} does not stand before {self.site} on the path of the transaction",
+                "only a node that took part may void a transaction", sender,
+            )  # fmt: skip
         await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
-        if len(path) > 1 and path[0] == self.site and path[1] in self._peers:
-            await self._peers[path[1]].void(txid, path[1:], cause)
+        if here + 1 < len(path) and path[here + 1] in self._peers:
+            await self._peers[path[here + 1]].void(txid, cause)
 
     # -- collection (target's end) ------------------------------------------------------------
 
@@ -269,21 +302,38 @@ class KeyManager:
 
     # -- what is left -------------------------------------------------------------------------
 
-    async def path_supply(self, path: tuple[str, ...], size_bits: int, *, relayed: bool) -> PathSupply:
-        """What a path from this node on can still give: the driest of its links decides."""
+    async def path_supply(
+        self, path: tuple[str, ...], size_bits: int, *, relayed: bool, sold: bool = False
+    ) -> PathSupply:
+        """What a path from this node on can still give: the driest of its links decides; with `sold`,
+        what it gives to SAEs that must leave the corridors' floor and reserve."""
         if len(path) < 2:
             return PathSupply(1_000_000, 1e9, 0.0)
         link = self.topology.link_between(path[0], path[1])
         cost = atoms_for(size_bits) + (_TAG_ATOMS if relayed else 0)
         stock = await self.store.stock(link, cost)
+        free = stock.available - (self._held_back.get(link, 0) if sold else 0)
         meter, now = self._meters[link], self._clock.monotonic()
-        own = PathSupply(stock.available // cost, meter.rate(now) / cost, meter.silence(now))
+        own = PathSupply(max(free, 0) // cost, meter.rate(now) / cost, meter.silence(now))
         if len(path) == 2:
             return own
-        rest = await self._peers[path[1]].supply(path[1:], size_bits)
+        rest = await self._peers[path[1]].supply(path[1:], size_bits, sold=sold)
         return PathSupply(
             min(own.left, rest.left), min(own.fresh, rest.fresh), max(own.silence, rest.silence)
         )
+
+    async def accept_supply(
+        self, path: tuple[str, ...], size_bits: int, sender: str, *, sold: bool
+    ) -> PathSupply:
+        """The same for a neighbour whose path goes on here; raises PolicyRefusal or KeySupplyError for
+        a path that does not."""
+        if path[0] != self.site or sender in path:
+            raise PolicyRefusal(
+                "Q-POLICY-011", f"the path {'-'.join(path)} does not go on from {sender} at {self.site}",
+                "ask the neighbour that comes next on the path", sender,
+            )  # fmt: skip
+        self.topology.check_path((sender, *path))
+        return await self.path_supply(path, size_bits, relayed=True, sold=sold)
 
     async def expire(self) -> None:
         """Burn keys whose time is over at this end."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from qorridor.base.errors import PolicyRefusal
 from qorridor.estate.model import Estate
+from qorridor.ports.key_store import Association
 
 
 @dataclass(frozen=True, slots=True)
 class SaeEntry:
-    """One secure application entity: its site and the SAEs that it may share keys with."""
+    """One secure application entity: its site and the SAEs that it may share keys with; `tunnel` for an
+    end of a tunnel of our own, for which the corridors' floor and reserve are kept."""
 
     sae_id: str
     site: str
     partners: frozenset[str]
+    tunnel: bool = False
 
 
 def registry(estate: Estate) -> dict[str, SaeEntry]:
@@ -23,6 +28,41 @@ def registry(estate: Estate) -> dict[str, SaeEntry]:
     }
     for name, flow in estate.flows.items():
         near, far = f"{name}-{flow.origin}", f"{name}-{flow.destination}"
-        entries[near] = SaeEntry(near, flow.origin, frozenset({far}))
-        entries[far] = SaeEntry(far, flow.destination, frozenset({near}))
+        entries[near] = SaeEntry(near, flow.origin, frozenset({far}), tunnel=True)
+        entries[far] = SaeEntry(far, flow.destination, frozenset({near}), tunnel=True)
     return entries
+
+
+class Registry:
+    """Judges associations by the SAEs that this site's estate names; what a peer says of them is not asked."""
+
+    def __init__(self, entries: Mapping[str, SaeEntry]) -> None:
+        self._entries = entries
+
+    def check(self, association: Association) -> None:
+        """Raises PolicyRefusal Q-POLICY-018 unless the initiator is an SAE of the path's first site and
+        each target one of its last, and the estate lets them share keys."""
+        initiator = self._entries.get(association.initiator)
+        if initiator is None or initiator.site != association.path[0]:
+            raise _refusal(association.initiator, association.path[0])
+        for name in association.targets:
+            target = self._entries.get(name)
+            if target is None or target.site != association.path[-1]:
+                raise _refusal(name, association.path[-1])
+            if name not in initiator.partners:
+                raise PolicyRefusal(
+                    "Q-POLICY-018", f"{association.initiator} may not share keys with {name}",
+                    "name the pair in the estate's [sae] table at every site of the path", association.initiator,
+                )  # fmt: skip
+
+    def is_own(self, sae: str) -> bool:
+        """Whether an SAE is an end of a tunnel of our own."""
+        entry = self._entries.get(sae)
+        return entry is not None and entry.tunnel
+
+
+def _refusal(sae: str, site: str) -> PolicyRefusal:
+    return PolicyRefusal(
+        "Q-POLICY-018", f"{sae} is no SAE of {site} in the estate of this site",
+        "compare the [sae] tables and flows of all sites of the path", sae,
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 from qorridor.base.errors import KeySupplyError
 from qorridor.estate.model import Estate
@@ -31,6 +32,19 @@ class Topology:
         raise KeySupplyError(
             "Q-RELAY-001", f"no link joins {left} and {right}", "name the link in a corridor of the estate"
         )
+
+    def check_path(self, path: tuple[str, ...]) -> None:
+        """Refuse a path that no key can take: KeySupplyError Q-RELAY-003 for a site that comes twice,
+        Q-RELAY-001 for two in a row that share no link."""
+        if len(set(path)) != len(path):
+            raise KeySupplyError(
+                "Q-RELAY-003",
+                f"the path {'-'.join(path)} visits a site twice",
+                "name each site once",
+                path[0],
+            )
+        for left, right in pairwise(path):
+            self.link_between(left, right)
 
     def links_of(self, site: str) -> list[str]:
         """Links that end at a site, in the estate's order."""

@@ -5,6 +5,7 @@ import contextlib
 
 import pytest
 
+from qorridor.adapters.encryptors import tls_tunnel
 from qorridor.adapters.encryptors.tls_tunnel import TlsTunnelDriver
 from qorridor.adapters.wire import frames
 from qorridor.app.tunnel import _answer
@@ -141,3 +142,21 @@ def test_a_tunnel_process_that_is_not_there_or_goes_away_is_an_error_and_is_dial
         await asyncio.sleep(0)
 
     run(main())
+
+
+def test_a_tunnel_process_that_stays_silent_is_called_so(folder, monkeypatch):
+    monkeypatch.setattr(tls_tunnel, "_SECONDS", 0.05)
+
+    async def main():
+        async def ignore(channel):
+            while await channel.receive() is not None:
+                pass
+
+        server = await frames.serve_unix(folder / "s", ignore)
+        driver = TlsTunnelDriver(folder / "s")
+        with pytest.raises(OutsideError) as error:
+            await driver.probe(1)
+        server.close()
+        return error.value.cause
+
+    assert run(main()) == "the tunnel process does not answer probe: no answer in time"

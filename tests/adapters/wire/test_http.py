@@ -180,6 +180,19 @@ def test_a_request_without_an_answer_is_an_error_and_is_never_sent_twice(answer)
     assert dialled[0].is_closed
 
 
+def test_a_silence_is_called_one():
+    class Silent(Wire):
+        async def read(self, size=65536):
+            await asyncio.Event().wait()
+
+    async def dial():
+        return Silent()
+
+    with pytest.raises(OutsideError) as error:
+        run(http.Client(dial, timeout=0.05).request("GET", "/x"))
+    assert error.value.cause.endswith("got no answer: no answer in time")
+
+
 def test_an_answer_that_is_too_large_is_refused():
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"
     client, _ = client_of([head, *[bytes(1 << 20)] * 17])

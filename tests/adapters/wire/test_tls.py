@@ -420,6 +420,52 @@ def test_nobody_listening_is_an_error_with_its_code(organisation):
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("after", "said"), [("closes", "closed"), ("stays silent", "no answer in time"), ("resets", "")]
+)
+def test_a_peer_that_ends_the_handshake_is_not_called_a_certificate_problem(
+    organisation, monkeypatch, after, said
+):
+    monkeypatch.setattr(tls, "HANDSHAKE_SECONDS", 0.3)
+    hayes = organisation.enrol("node", "hayes")
+
+    async def main():
+        async def rude(reader, writer):
+            await reader.read(100)
+            if after == "resets":
+                writer.transport.abort()
+            elif after == "stays silent":
+                await asyncio.sleep(0.6)
+            writer.close()
+
+        server = await asyncio.start_server(rude, "127.0.0.1", 0)
+        with pytest.raises(OutsideError) as error:
+            await tls.connect("127.0.0.1", server.sockets[0].getsockname()[1], client(hayes))
+        server.close()
+        return error.value
+
+    error = run(main())
+    assert error.code == "Q-KME-043"
+    assert said in error.cause
+    assert not error.cause.endswith(": ")
+    assert "certificate" not in error.remedy
+    assert "auth.refused" in error.remedy
+
+
+def test_a_server_of_a_foreign_authority_is_called_a_certificate_problem(organisation):
+    stranger = Organisation()
+
+    async def main():
+        async with Listener(peer_server(stranger)) as listener:
+            with pytest.raises(OutsideError) as error:
+                await tls.connect("127.0.0.1", listener.port, client(organisation.enrol("node", "hayes")))
+            return error.value.remedy
+
+    assert "certificates of the same authority" in run(main())
+    stranger.authority.register.close()
+    shutil.rmtree(stranger.folder)
+
+
 def test_a_key_that_does_not_fit_its_certificate_is_an_error_with_its_code(organisation):
     hayes, slough = organisation.enrol("node", "hayes"), organisation.enrol("node", "slough")
     mixed = contexts.Credentials(((hayes.folder / "ecdsa-p256.pem", slough.folder / "ecdsa-p256.key"),))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from qorridor.adapters.wire import frames
-from qorridor.base.errors import OutsideError
+from qorridor.base.errors import OutsideError, words_of
 from qorridor.base.secret import Secret
 from qorridor.ports.encryptor import InUse
 
@@ -77,7 +77,7 @@ class TlsTunnelDriver:
             except (ConnectionError, TimeoutError, OutsideError) as error:
                 await self._drop()
                 raise OutsideError(
-                    "Q-ENC-006", f"the tunnel process does not answer {call}: {error or 'timeout'}",
+                    "Q-ENC-006", f"the tunnel process does not answer {call}: {words_of(error)}",
                     "it is started again by its supervisor", str(self._socket),
                 ) from error  # fmt: skip
             except BaseException:  # cancelled: an answer that comes late belongs to nobody

@@ -16,7 +16,7 @@ from qorridor.adapters.encryptors.mux import Mux, Opener
 from qorridor.adapters.encryptors.mux_frames import MuxFrame, Type
 from qorridor.adapters.wire import contexts, tls
 from qorridor.adapters.wire.tls import Stream
-from qorridor.base.errors import OutsideError
+from qorridor.base.errors import OutsideError, words_of
 from qorridor.base.secret import Secret
 from qorridor.ports.encryptor import InUse
 
@@ -220,7 +220,7 @@ class Entry(TunnelEnd):
                 trunk.abort()  # half attached it would pass for a live one
             raise OutsideError(
                 "Q-ENC-004",
-                f"no trunk under epoch {epoch}: {error}",
+                f"no trunk under epoch {epoch}: {words_of(error)}",
                 "the exit may be down; it is dialled again",
             ) from error
         task = asyncio.get_running_loop().create_task(self._read(trunk))

@@ -35,13 +35,13 @@ class PeerClient:
         """Hand keys on; returns when the last node of the path holds them: whether any pad was simulated."""
         return await self._read("relay", messages.hop_json(hop), messages.read_relayed)
 
-    async def void(self, txid: str, path: tuple[str, ...], cause: str) -> None:
-        """Have all nodes further down `path` burn what a transaction left with them."""
-        await self._call("void", {"txid": txid, "path": list[Json](path), "cause": cause})
+    async def void(self, txid: str, cause: str) -> None:
+        """Have the neighbour and all nodes further down the path burn what a transaction left with them."""
+        await self._call("void", {"txid": txid, "cause": cause})
 
-    async def supply(self, path: tuple[str, ...], size_bits: int) -> PathSupply:
+    async def supply(self, path: tuple[str, ...], size_bits: int, *, sold: bool) -> PathSupply:
         """What the rest of a path, from the neighbour on, can still give."""
-        question: dict[str, Json] = {"path": list[Json](path), "size_bits": size_bits}
+        question: dict[str, Json] = {"path": list[Json](path), "size_bits": size_bits, "sold": sold}
         return await self._read("supply", question, messages.read_supply)
 
     async def keep_checkpoint(self, checkpoint: Json) -> None:

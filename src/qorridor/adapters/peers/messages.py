@@ -107,6 +107,8 @@ class Fields:
             isinstance(item, str) and names.NAME.fullmatch(item) for item in items
         ):
             raise ValueError(f"{name} is no path of nodes")
+        if len(set(items)) != len(items):
+            raise ValueError(f"{name} visits a node twice")
         return tuple(items)
 
     def association(self) -> Association:
@@ -115,10 +117,15 @@ class Fields:
         targets = inner._get("targets", list)
         if not 1 <= len(targets) <= 8:
             raise ValueError("targets is empty or too long")
-        size = inner.number("size_bits", 8192)
-        if size < 64 or size % 8:
-            raise ValueError("size_bits is no whole number of bytes from 64 bits on")
-        return Association(inner.sae("initiator"), tuple(_sae(item) for item in targets), size, inner.path())
+        saes = tuple(_sae(item) for item in targets)
+        return Association(inner.sae("initiator"), saes, inner.size_bits(), inner.path())
+
+    def size_bits(self) -> int:
+        """Size of a key: whole bytes, 64 to 8192 bits."""
+        size = self.number("size_bits", 8192, 64)
+        if size % 8:
+            raise ValueError("size_bits is no whole number of bytes")
+        return size
 
     def objects(self, name: str) -> list[Fields]:
         """A list of 1 to 128 objects."""

@@ -97,13 +97,11 @@ class PeerServer:
                 return canonical_json({"simulated": simulated})
             case "void":
                 fields = messages.Fields(body)
-                await self._manager.accept_void(
-                    fields.key_id("txid"), fields.path(), fields.text("cause")[:64]
-                )
+                await self._manager.accept_void(fields.key_id("txid"), fields.text("cause")[:64], sender)
             case "supply":
                 fields = messages.Fields(body)
-                supply = await self._manager.path_supply(
-                    fields.path(), fields.number("size_bits", 8192), relayed=True
+                supply = await self._manager.accept_supply(
+                    fields.path(), fields.size_bits(), sender, sold=fields.flag("sold")
                 )
                 return canonical_json(messages.supply_json(supply))
             case "checkpoint":

@@ -64,6 +64,15 @@ class Blocks:
         ).fetchone()
         return None if row is None else BlockRow(row[0], row[1], bool(row[2]), row[3], row[4], bool(row[5]))
 
+    def check_left(self, link: str, count: int, leave: int) -> None:
+        """Refuse an allotment of `count` atoms that would leave less than `leave` of the link's own ones."""
+        available = self.stock(link, 1).available
+        if leave and available - count < leave:
+            raise KeySupplyError(
+                "Q-KEY-028", f"insufficient keys: {available} atoms of link {link} are left and its corridors "
+                f"hold {leave} of them back", "wait for the next block of the link, or ask for fewer keys", link,
+            )  # fmt: skip
+
     def allot(self, link: str, count: int) -> tuple[BlockRow, int]:
         """Advance the cursor of the oldest own block that still has `count` atoms in a row.
 

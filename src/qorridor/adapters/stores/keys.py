@@ -6,16 +6,17 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from qorridor.adapters.stores.blocks import Blocks
+from qorridor.adapters.stores.blocks import BlockRow, Blocks
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.errors import KeySupplyError, PolicyRefusal
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, Pad
+from qorridor.ports.key_store import Allotment, Association, Pad, PadUse
 from qorridor.ports.world import Clock
 from qorridor.records.keys import ATOM_BITS, DeliveredKey
 from qorridor.run.agreement import association_bytes, atoms_for
 
 KEY_LIFETIME = 120.0
+_PAD = "pad"
 TARGET_MARGIN = 60.0
 """The target's end waits longer than the initiator's, by at least twice the clocks' difference."""
 
@@ -117,16 +118,27 @@ class Keys:
             )  # fmt: skip
         return block.simulated
 
-    def consume(
-        self, link: str, block_id: bytes, first: int, count: int, role: str, *, simulated: bool
-    ) -> Pad:
+    def consume(self, block: BlockRow, first: int, count: int, role: str, use: PadUse) -> Pad:
         """Take atoms out of the store for one-time use: noted as delivered, erased at once."""
-        key_id = self._blocks.keys_of(block_id).key_id(link, block_id, first)
-        key = Secret(self._blocks.read(block_id, first, count))
-        allotment = Allotment(key_id, block_id, first, count, count * ATOM_BITS, b"", simulated)
-        self.insert(allotment, Association("pad", (), count * ATOM_BITS, ()), key_id, role, "delivered")
-        self._blocks.erase(block_id, first, count)
+        key_id = self._blocks.keys_of(block.block_id).key_id(block.link, block.block_id, first)
+        key = Secret(self._blocks.read(block.block_id, first, count))
+        allotment = Allotment(key_id, block.block_id, first, count, count * ATOM_BITS, b"", block.simulated)
+        self.insert(
+            allotment,
+            Association(_PAD, (), count * ATOM_BITS, use.path),
+            use.txid or key_id,
+            role,
+            "delivered",
+        )
+        self._blocks.erase(block.block_id, first, count)
         return Pad(allotment, key)
+
+    def path_of(self, txid: str) -> tuple[str, ...] | None:
+        """The path of a transaction that reserved, bound or relayed something here."""
+        row = self._db.execute(
+            "SELECT path FROM key WHERE txid = ? AND path <> '[]' LIMIT 1", (txid,)
+        ).fetchone()
+        return None if row is None else tuple(json.loads(row[0]))
 
     def deliverable(self, key_id: str, to: str, role: str, partner: str) -> sqlite3.Row | None:
         """The row of a key that may go to `to` now, None when there is none; refuses foreign keys."""
@@ -148,7 +160,8 @@ class Keys:
     def _refuse_at_first_end(self, key_id: str, to: str, role: str) -> None:
         """A key known here as its initiator's only is foreign to everybody but its targets."""
         other = self._db.execute(
-            "SELECT targets FROM key WHERE key_id = ? AND role <> ? AND initiator <> 'pad'", (key_id, role)
+            f"SELECT targets FROM key WHERE key_id = ? AND role <> ? AND initiator <> '{_PAD}'",
+            (key_id, role),
         ).fetchone()
         if role == "target" and other is not None and to not in json.loads(other[0]):
             raise _foreign(key_id)

@@ -15,11 +15,12 @@ from qorridor.adapters.stores.writer import Writer
 from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, KeyCounts, LinkStock, Pad
+from qorridor.ports.key_store import NO_USE, Allotment, Association, KeyCounts, LinkStock, Pad, PadUse
 from qorridor.ports.rolls import RollRow, Row, StateRow
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
+from qorridor.run.agreement import atoms_for
 
 FOREIGN_BLOCKS = 64
 _BURNT = "burnt/"
@@ -151,12 +152,15 @@ class SqliteStore:
     # -- agreement ----------------------------------------------------------------------------
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, also: Sequence[Row] = ()
-    ) -> list[Allotment]:
-        """Owner end: allot `count` keys, or raise KeySupplyError Q-KEY-020 and allot nothing."""
+        self, link: str, association: Association, count: int, txid: str, *, leave: int = 0,
+        also: Sequence[Row] = (),
+    ) -> list[Allotment]:  # fmt: skip
+        """Owner end: allot `count` keys, or raise KeySupplyError and allot nothing: Q-KEY-020 when there
+        are too few, Q-KEY-028 when less than `leave` atoms of the link would be left."""
 
         def work() -> list[Allotment]:
             with self._writer.transaction(also):
+                self._blocks.check_left(link, count * atoms_for(association.size_bits), leave)
                 return [self._keys.reserve(link, association, txid) for _ in range(count)]
 
         return await self._run(work)
@@ -215,25 +219,24 @@ class SqliteStore:
 
     # -- pads ---------------------------------------------------------------------------------
 
-    async def take_pad(self, link: str, count: int, also: Sequence[Row] = ()) -> Pad:
+    async def take_pad(self, link: str, count: int, *, leave: int = 0, use: PadUse = NO_USE) -> Pad:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
 
         def work() -> Pad:
-            with self._writer.transaction(also):
+            with self._writer.transaction():
+                self._blocks.check_left(link, count, leave)
                 block, first = self._blocks.allot(link, count)
-                return self._keys.consume(
-                    link, block.block_id, first, count, "initiator", simulated=block.simulated
-                )
+                return self._keys.consume(block, first, count, "initiator", use)
 
         return await self._run(work)
 
     async def match_pad(
-        self, link: str, block_id: bytes, first: int, count: int, also: Sequence[Row] = ()
+        self, link: str, block_id: bytes, first: int, count: int, *, use: PadUse = NO_USE
     ) -> Pad:
         """Other end: the same atoms, durably gone from the store when returned."""
 
         def work() -> Pad:
-            with self._writer.transaction(also):
+            with self._writer.transaction():
                 block = self._blocks.find(block_id)
                 if (
                     block is None or block.link != link or block.owned or first < 1
@@ -243,9 +246,13 @@ class SqliteStore:
                         "Q-KEY-023", "the peer uses pad that this end does not hold for it",
                         "nothing was relayed; the peer takes a newer block", link,
                     )  # fmt: skip
-                return self._keys.consume(link, block_id, first, count, "target", simulated=block.simulated)
+                return self._keys.consume(block, first, count, "target", use)
 
         return await self._run(work)
+
+    async def path_of(self, txid: str) -> tuple[str, ...] | None:
+        """The path of a transaction that left something here; None for any other."""
+        return await self._run(lambda: self._keys.path_of(txid))
 
     # -- delivery -----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httptools
 
 from qorridor.adapters.wire.tls import Peer, Stream
-from qorridor.base.errors import OutsideError
+from qorridor.base.errors import OutsideError, words_of
 
 HEADER_LIMIT = 16 * 1024
 BODY_LIMIT = 64 * 1024
@@ -182,7 +182,7 @@ class Client:
             except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
                 self.close()
                 raise OutsideError(
-                    "Q-KME-044", f"{method} {target.partition('?')[0]} got no answer: {error or 'timeout'}",
+                    "Q-KME-044", f"{method} {target.partition('?')[0]} got no answer: {words_of(error)}",
                     "look at the peer's log; the request may be repeated if it is idempotent",
                 ) from error  # fmt: skip
             except BaseException:  # cancelled: an answer that comes late belongs to nobody

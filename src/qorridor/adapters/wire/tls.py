@@ -16,7 +16,7 @@ from OpenSSL import SSL
 
 from qorridor.adapters.wire import openssl
 from qorridor.adapters.wire.contexts import Context, normalised_group
-from qorridor.base.errors import OutsideError
+from qorridor.base.errors import OutsideError, words_of
 from qorridor.base.names import Identity
 
 HANDSHAKE_SECONDS = 10.0
@@ -282,7 +282,7 @@ async def connect(
             transport, pump = await loop.create_connection(lambda: _Pump(context), host, port)
     except (OSError, TimeoutError) as error:
         raise OutsideError(
-            "Q-KME-042", f"nobody answers: {error}", "start the peer or correct its address", where
+            "Q-KME-042", f"nobody answers: {words_of(error)}", "start the peer or correct its address", where
         ) from error
     try:
         async with asyncio.timeout(HANDSHAKE_SECONDS):
@@ -291,10 +291,19 @@ async def connect(
     except (ConnectionError, TimeoutError, ValueError) as error:
         transport.abort()
         raise OutsideError(
-            "Q-KME-043", f"the TLS handshake failed: {error}",
-            "both ends need certificates of the same authority and X25519MLKEM768", where,
+            "Q-KME-043", f"the TLS handshake failed: {words_of(error)}", _remedy(error), where,
         ) from error  # fmt: skip
     return Stream(pump, peer)
+
+
+_ABOUT_CERTIFICATES = ("certificate", "unknown ca", "signature", "share", "group", "clock", "somebody else")
+
+
+def _remedy(error: Exception) -> str:
+    """What helps; a certificate is blamed only when something says so."""
+    if any(word in str(error).lower() for word in _ABOUT_CERTIFICATES):
+        return "both ends need certificates of the same authority and X25519MLKEM768"
+    return "the peer may be overloaded or just starting: look at its log and at `auth.refused` in its journal, try again"
 
 
 def _expect(peer: Peer, accept: Callable[[Identity], bool] | None) -> None:

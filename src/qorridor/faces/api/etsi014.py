@@ -107,7 +107,9 @@ class Etsi014:
         manager = self._manager
         path = manager.topology.path(manager.site, partner.site)
         try:
-            supply = await manager.path_supply(path, wire.KEY_SIZE, relayed=len(path) > 2)
+            supply = await manager.path_supply(
+                path, wire.KEY_SIZE, relayed=len(path) > 2, sold=not caller.tunnel
+            )
             stored = min(supply.left, self._cap)
         except (KeySupplyError, OutsideError):
             stored = 0  # a part of the path does not answer: nothing is deliverable now
