@@ -8,7 +8,7 @@ import pytest
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.app import node_notes
-from qorridor.app.node_notes import MOST_KEPT, Notes
+from qorridor.app.node_notes import MOST_KEPT, Notes, Refusals
 from qorridor.base.errors import OutsideError
 from qorridor.records.events import Event
 from tests.support.loop import run, until
@@ -110,3 +110,19 @@ def test_trouble_that_nobody_has_told_of_shows_all_the_same(folder, monkeypatch,
             await until(lambda: not notes.alarms and not notes._kept)
 
     assert played(folder, body, monkeypatch)
+
+
+def test_a_flood_of_refusals_is_one_record_for_each_address_and_cause(folder, monkeypatch):
+    async def body(store, notes, clock):
+        refusals = Refusals(notes, clock)
+        for port in range(500):
+            refusals.refused("kme", f"192.0.2.1:{port}", "no handshake in time")
+        refusals.refused("kme", "192.0.2.2:7", "no handshake in time")
+        clock.time += 11
+        refusals.refused("kme", "192.0.2.1:9", "no handshake in time")
+        await until(lambda: not notes._kept)
+
+    records = played(folder, body, monkeypatch)
+    assert [(record["subject"], record["body"]["more"]) for record in records] == [
+        ("192.0.2.1:0", 0), ("192.0.2.2:7", 0), ("192.0.2.1:9", 499),
+    ]  # fmt: skip

@@ -27,11 +27,10 @@ from qorridor.app.estate_file import load
 from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
-from qorridor.app.node_notes import Notes
+from qorridor.app.node_notes import Notes, Refusals
 from qorridor.app.node_stock import held_back, keys_kept
 from qorridor.app.node_store import root_key_file
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
-from qorridor.base.canonical import Json
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
@@ -120,6 +119,7 @@ class Node:
             settings.state, root_sealer(root_key), self.clock, settings.site, journalled=journal.size
         )
         self.notes = Notes(self.store, settings.site, self.clock)
+        self.refusals = Refusals(self.notes, self.clock)
         self.journal = NodeJournal(journal, self.store, self.notes)
         self.checkpoints = Checkpoints(
             settings.state, journal.origin.rpartition("/")[0], self._peer_sites(), self.notes
@@ -248,8 +248,7 @@ class Node:
         port = own_port(self.estate, settings.state, label, settings.bind)
 
         def refused(address: str, cause: str) -> None:
-            body: dict[str, Json] = {"listener": name, "cause": cause[:200]}
-            self.notes.put(Event("auth.refused", address, body, severity="P3"))
+            self.refusals.refused(name, address, cause)
 
         try:
             server = await tls.serve(serve, lambda: context, settings.bind, port, refused=refused)

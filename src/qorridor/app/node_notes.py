@@ -24,6 +24,7 @@ BATCH = 64
 RETRY_SECONDS = 1.0
 QUIET_SECONDS = 60.0
 """An alarm that comes and goes is journalled once in this span."""
+REFUSAL_SECONDS = 10.0
 STORE = "store"
 
 
@@ -140,3 +141,27 @@ class Notes:
         if self._lost:
             lost, self._lost = self._lost, 0
             self.put(Event("self.events-lost", self._site, {"count": lost}, severity="P3"))
+
+
+class Refusals:
+    """Connections that listeners refuse, journalled once in a while for each address and cause: a flood
+    of them fills no disk."""
+
+    def __init__(self, notes: Notes, clock: Clock) -> None:
+        self._notes = notes
+        self._clock = clock
+        self._told: dict[tuple[str, str, str], tuple[float, int]] = {}
+
+    def refused(self, listener: str, address: str, cause: str) -> None:
+        """Note one; those that followed within `REFUSAL_SECONDS` are counted and told with the next."""
+        key, now = (listener, address.rpartition(":")[0], cause), self._clock.monotonic()
+        told, more = self._told.get(key, (-REFUSAL_SECONDS, 0))
+        if now - told < REFUSAL_SECONDS:
+            self._told[key] = (told, more + 1)
+            return
+        if len(self._told) >= MOST_KEPT:  # many addresses: the oldest are forgotten first
+            self._told.pop(next(iter(self._told)))
+        self._told.pop(key, None)
+        self._told[key] = (now, 0)
+        body: dict[str, Json] = {"listener": listener, "cause": cause[:200], "more": more}
+        self._notes.put(Event("auth.refused", address, body, severity="P3"))

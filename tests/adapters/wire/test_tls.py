@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from OpenSSL import SSL
 
 from qorridor.adapters.wire import contexts, openssl, tls
+from qorridor.adapters.wire.handshakes import Handshakes
 from qorridor.base.errors import OutsideError
 from tests.support.authority import Organisation
 from tests.support.loop import run, until
@@ -25,8 +26,9 @@ from tests.support.loop import run, until
 class Listener:
     """A listener that echoes and notes whom it met and whom it refused."""
 
-    def __init__(self, context, handler=None, most=64):
+    def __init__(self, context, handler=None, most=64, handshakes=None):
         self.context, self.met, self.refusals, self.most = context, [], [], most
+        self.handshakes = handshakes or Handshakes()
         self.handler = handler or self.echo
 
     async def echo(self, stream):
@@ -38,6 +40,7 @@ class Listener:
         self.server = await tls.serve(
             self.handler, lambda: self.context, "127.0.0.1", 0,
             refused=lambda address, cause: self.refusals.append((address, cause)), most=self.most,
+            handshakes=self.handshakes,
         )  # fmt: skip
         self.port = self.server.sockets[0].getsockname()[1]
         return self
@@ -395,13 +398,58 @@ def test_more_connections_than_allowed_are_refused_and_told(organisation):
             first = await tls.connect("127.0.0.1", listener.port, client(hayes))
             await first.write(b"x")
             await first.read()
-            with pytest.raises((OutsideError, ConnectionError)):
+            with pytest.raises((OutsideError, ConnectionError, asyncio.IncompleteReadError)):
                 await (await tls.connect("127.0.0.1", listener.port, client(hayes))).readexactly(1)
             await until(lambda: listener.refusals)
             address, cause = listener.refusals[0]
             assert address.startswith("127.0.0.1:")
             assert cause == "too many connections"
             first.close()
+
+    run(main())
+
+
+async def silent(port, count, source):
+    """Connections that never say a word."""
+    return [await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0)) for _ in range(count)]
+
+
+@pytest.mark.parametrize("sources", [("127.0.0.2",), ("127.0.0.1",), ("127.0.0.2", "127.0.0.3", "127.0.0.4")])
+def test_a_flood_of_silent_connections_locks_nobody_out(organisation, sources):
+    """Without any certificate: from elsewhere, from the lawful client's own address, from many."""
+    hayes = organisation.enrol("node", "hayes")
+
+    async def main():
+        async with Listener(peer_server(organisation), handshakes=Handshakes(12, 4)) as listener:
+            before = await tls.connect("127.0.0.1", listener.port, client(hayes))
+            crowd = []
+            for source in sources:
+                crowd += await silent(listener.port, 30, source)
+            for stream in (before, await tls.connect("127.0.0.1", listener.port, client(hayes))):
+                await stream.write(b"lawful")
+                assert await stream.read() == b"lawful"
+                stream.close()
+            await until(lambda: len(listener.refusals) >= len(crowd) - 4 * len(sources))
+            assert {cause for _, cause in listener.refusals} == {
+                "too many handshakes at once from this address"
+            }
+            for _, writer in crowd:
+                writer.transport.abort()
+            await until(lambda: not listener.handshakes._open)
+            assert not listener.handshakes._counts
+
+    run(main())
+
+
+def test_a_silent_connection_ends_by_itself(organisation, monkeypatch):
+    monkeypatch.setattr("qorridor.adapters.wire.handshakes.SECONDS", 0.1)
+
+    async def main():
+        async with Listener(peer_server(organisation)) as listener:
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            await reader.read()
+            assert listener.refusals[0][1] == "no handshake in time"
+            writer.close()
 
     run(main())
 
@@ -435,13 +483,18 @@ def test_a_peer_that_ends_the_handshake_is_not_called_a_certificate_problem(
             if after == "resets":
                 writer.transport.abort()
             elif after == "stays silent":
-                await asyncio.sleep(0.6)
+                with contextlib.suppress(ConnectionError):
+                    await reader.read()
             writer.close()
+            over.set()
 
+        over = asyncio.Event()
         server = await asyncio.start_server(rude, "127.0.0.1", 0)
         with pytest.raises(OutsideError) as error:
             await tls.connect("127.0.0.1", server.sockets[0].getsockname()[1], client(hayes))
+        await over.wait()
         server.close()
+        await asyncio.sleep(0.01)
         return error.value
 
     error = run(main())

@@ -14,8 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
+from qorridor.adapters.wire import handshakes as handshakes_module
 from qorridor.adapters.wire import openssl
 from qorridor.adapters.wire.contexts import Context, normalised_group
+from qorridor.adapters.wire.handshakes import Handshakes
 from qorridor.base.errors import OutsideError, words_of
 from qorridor.base.names import Identity
 
@@ -107,9 +109,8 @@ class Stream:
 class _Pump(asyncio.Protocol):
     """Moves bytes between the socket and OpenSSL; finishes `ready` when the handshake ends."""
 
-    def __init__(self, context: Context, refusal: str = "") -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._refusal = refusal
         self.tls = SSL.Connection(context.ssl, None)
         if context.is_server:
             self.tls.set_accept_state()
@@ -117,7 +118,10 @@ class _Pump(asyncio.Protocol):
             self.tls.set_connect_state()
         self.reader = asyncio.StreamReader(limit=_BUFFER)
         self.ready: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
+        self.made = asyncio.Event()
         self.gone = asyncio.Event()
+        self.address = ""
+        """Where the peer is, `host:port`."""
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._transport: asyncio.Transport | None = None
@@ -129,10 +133,8 @@ class _Pump(asyncio.Protocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=_BUFFER)
         self.reader.set_transport(transport)
-        if self._refusal:
-            self._end(ConnectionAbortedError(self._refusal))
-            transport.abort()
-            return
+        self.address = _address(transport)
+        self.made.set()
         self._advance()
 
     def data_received(self, data: bytes) -> None:
@@ -182,6 +184,10 @@ class _Pump(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def drop(self, cause: str) -> None:
+        self._end(ConnectionAbortedError(cause))
+        self.abort()
 
     def _advance(self, arrived: int = 0) -> None:
         try:
@@ -234,12 +240,6 @@ class _Pump(asyncio.Protocol):
         known = self._context.psk_identities
         return known.get(openssl.connection_number(self.tls) if self._context.is_server else 0, "")
 
-    @property
-    def address(self) -> str:
-        """Where the peer is, `host:port`."""
-        name = self._transport.get_extra_info("peername") if self._transport else None
-        return ":".join(map(str, name[:2])) if name else ""
-
     def _deliver(self) -> None:
         while True:
             self.reader.feed_data(self.tls.recv(_CHUNK))
@@ -257,6 +257,11 @@ class _Pump(asyncio.Protocol):
             self.ready.exception()  # it may be that nobody waits any more
         elif not self.reader.at_eof() and self.reader.exception() is None:
             self.reader.set_exception(error)
+
+
+def _address(transport: asyncio.Transport) -> str:
+    name = transport.get_extra_info("peername")
+    return ":".join(map(str, name[:2])) if name else ""
 
 
 def _explained(error: Exception, verdict: object = None) -> ConnectionError:
@@ -323,29 +328,44 @@ async def serve(
     *,
     refused: Refused,
     most: int = 1024,
+    handshakes: Handshakes | None = None,
 ) -> asyncio.Server:
-    """Listen and run `handler` for each connection whose handshake succeeds; `context` is asked for
-    each connection, so that a new certificate takes effect without a restart."""
+    """Listen and run `handler` for each connection whose handshake succeeds, at most `most` at once;
+    `context` is asked for each connection, so that a new certificate takes effect without a restart.
+
+    Connections in mid-handshake are bounded on their own (`handshakes`), and never take a session's place.
+    """
+    under_way = handshakes or Handshakes()
     tasks: set[asyncio.Task[None]] = set()
+    sessions: set[Stream] = set()
 
     async def run(pump: _Pump) -> None:
+        number = 0
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
+            async with asyncio.timeout(handshakes_module.SECONDS):
+                await pump.made.wait()
+                number = under_way.begin(pump.address.rpartition(":")[0], pump.drop)
                 peer = await pump.ready
+            if len(sessions) >= most:
+                raise ConnectionAbortedError("too many connections")
         except (ConnectionError, TimeoutError, OSError) as error:
             refused(pump.address, str(error) or "no handshake in time")
             pump.shutdown()
             return
+        finally:
+            under_way.end(number)
         stream = Stream(pump, peer)
+        sessions.add(stream)
         try:
             await handler(stream)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the peer went away or was too slow: nothing is owed to it
         finally:
+            sessions.discard(stream)
             stream.close()
 
     def accept() -> _Pump:
-        pump = _Pump(context(), "too many connections" if len(tasks) >= most else "")
+        pump = _Pump(context())
         task = asyncio.get_running_loop().create_task(run(pump))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
