@@ -42,7 +42,7 @@ def make_leaf(algorithm="ecdsa-p256"):
     root = make_root("Test", algorithm, now, "root")
     issuer = make_issuer(root, "Test", algorithm, now, "issuer")
     key, identity = generate_key(algorithm), Identity("test", "node", "london")
-    leaf = sign_request(issuer, make_request(identity, key), identity, now)
+    leaf = sign_request(issuer, make_request(identity, key), identity, now, lambda _: False)
     pem = leaf.public_bytes(Encoding.PEM)
     key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return Leaf(leaf, pem, key_pem, pem + issuer.certificate.public_bytes(Encoding.PEM))

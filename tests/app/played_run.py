@@ -9,7 +9,7 @@ from pathlib import Path
 from qorridor.adapters.wire import contexts, http, tls
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app.authority import open_authority, serve_authority
-from qorridor.app.enrolment import enrol
+from qorridor.app.enrolment import enrol, prepare
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import BOOK, merge_book
 from qorridor.app.tickets import ask_ticket
@@ -38,6 +38,7 @@ async def played_run(run, text=None):
     merge_book(run / BOOK, {"authority": address})
 
     async def enrolled(kind, name, folder, hosts=()):
+        prepare(folder / "pki", ("ecdsa-p256",))
         return await enrol(
             folder / "pki",
             await ask_ticket(run / "authority", address, Identity(domain, kind, name), folder),

@@ -1,18 +1,26 @@
 """Enrolment over real TLS: one token, one identity, one use; the private key never leaves its folder."""
 
+import base64
 import json
 import stat
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qorridor.adapters.wire import certificates, contexts, frames, http, tls
-from qorridor.app.authority import enrolment_ticket, serve_authority
-from qorridor.app.enrolment import Pki, enrol
+from qorridor.app import enrolment
+from qorridor.app.authority import enrolment_ticket, hosts_in, serve_authority
+from qorridor.app.enrolment import Pki, enrol, hosts_of, prepare
+from qorridor.app.estate_file import load
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from tests.support.authority import DOMAIN
+from tests.support.lone_node import EXAMPLE
 from tests.support.loop import run
 
 LONDON = Identity(DOMAIN, "node", "enrolled")
@@ -34,11 +42,16 @@ class Desk:
         self.client = http.Client(lambda: tls.connect(host, int(port), context))
         return self
 
-    def ticket(self, identity=LONDON, token=None):
+    def ticket(self, identity=LONDON, token=None, folder="pki", algorithms=("ecdsa-p256",)):
+        """A ticket for the keys of a folder, made now."""
         file = self.folder / "ticket.json"
-        token = token or self.authority.grant(identity)
+        token = token or self.grant(identity, folder, algorithms)
         file.write_text(json.dumps(enrolment_ticket(self.address, self.anchor, identity, token)))
         return file
+
+    def grant(self, identity=LONDON, folder="pki", algorithms=("ecdsa-p256",)):
+        keys = prepare(self.folder / folder, algorithms)
+        return self.authority.grant(identity, [certificates.key_hash(key.public_key()) for key in keys])
 
     async def __aexit__(self, *_):
         self.client.close()
@@ -49,7 +62,7 @@ class Desk:
 def test_a_node_enrols_once_with_both_families_and_its_ticket_is_gone(organisation, folder):
     async def main():
         async with Desk(organisation, folder) as desk:
-            ticket = desk.ticket()
+            ticket = desk.ticket(algorithms=("ecdsa-p256", "ml-dsa-65"))
             pki = await enrol(folder / "pki", ticket, ("ecdsa-p256", "ml-dsa-65"), ("127.0.0.1",))
             assert pki.is_enrolled
             assert pki.identity == LONDON
@@ -70,7 +83,7 @@ def test_a_node_enrols_once_with_both_families_and_its_ticket_is_gone(organisati
 def test_a_token_serves_once(organisation, folder):
     async def main():
         async with Desk(organisation, folder) as desk:
-            token = desk.authority.grant(LONDON)
+            token = desk.grant(folder="one")
             await enrol(folder / "one", desk.ticket(token=token), ("ecdsa-p256",))
             with pytest.raises(PolicyRefusal, match="spent") as refusal:
                 await enrol(folder / "two", desk.ticket(token=token), ("ecdsa-p256",))
@@ -82,18 +95,22 @@ def test_a_token_serves_once(organisation, folder):
 
 
 def test_a_token_is_stored_only_as_its_hash(organisation):
-    token = organisation.authority.grant(LONDON)
-    rows = organisation.authority.register.execute("SELECT * FROM token").fetchall()
+    token = organisation.authority.grant(LONDON, ["0" * 64])
+    rows = organisation.authority.register.execute("SELECT * FROM ticket").fetchall()
     assert token not in str(rows)
 
 
 def test_a_refused_request_issues_nothing_and_leaves_the_token(organisation):
     authority = organisation.authority
-    token, count = authority.grant(LONDON), "SELECT count(*) FROM certificate"
-    before = authority.register.execute(count).fetchone()
     key = certificates.generate_key("ecdsa-p256")
+    token = authority.grant(LONDON, [certificates.key_hash(key.public_key())])
+    count = "SELECT count(*) FROM certificate"
+    before = authority.register.execute(count).fetchone()
     good = certificates.make_request(LONDON, key)
-    for bad in (certificates.make_request(Identity(DOMAIN, "node", "other"), key), b"rubbish", b""):
+    other = certificates.generate_key("ecdsa-p256")
+    for bad in (certificates.make_request(Identity(DOMAIN, "node", "other"), key), b"rubbish", b"",
+                certificates.make_request(LONDON, other), certificates.make_request(LONDON, key, ("evil.example",)),
+                unknown_key(good), repeated_extension(key)):  # fmt: skip
         with pytest.raises(PolicyRefusal) as refusal:
             authority.enrol(token, [good, bad])
         assert refusal.value.code == "Q-POLICY-002"
@@ -101,14 +118,92 @@ def test_a_refused_request_issues_nothing_and_leaves_the_token(organisation):
     assert authority.enrol(token, [good])
 
 
+def unknown_key(request):
+    """The same request with a key algorithm that nobody knows."""
+    der = x509.load_pem_x509_csr(request).public_bytes(Encoding.DER)
+    return pem_of(der.replace(bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d0209")))
+
+
+def repeated_extension(key):
+    """A request, rightly signed, that names its subject twice."""
+    names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(LONDON.uri)])
+    twin = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), names.public_bytes())
+    request = (
+        x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
+        .add_extension(twin, critical=False).sign(key, SHA256())
+    )  # fmt: skip
+    asked = request.tbs_certrequest_bytes.replace(bytes.fromhex("0603551d63"), bytes.fromhex("0603551d11"))
+    signature = key.sign(asked, ec.ECDSA(SHA256()))
+    return pem_of(
+        sequence(asked + bytes.fromhex("300a06082a8648ce3d040302") + tagged(0x03, b"\0" + signature))
+    )
+
+
+def sequence(content):
+    return tagged(0x30, content)
+
+
+def tagged(tag, content):
+    size = len(content)
+    head = bytes([size]) if size < 128 else bytes([0x82]) + size.to_bytes(2, "big")
+    return bytes([tag]) + head + content
+
+
+def pem_of(der):
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN CERTIFICATE REQUEST-----\n{text}-----END CERTIFICATE REQUEST-----\n".encode()
+
+
 @pytest.mark.parametrize("text", [None, "", "{}", "not json", '{"authority": "x"}'])
-def test_without_certificate_and_readable_ticket_the_error_says_what_to_do(folder, text):
+def test_without_certificate_and_readable_ticket_the_error_says_what_to_do(folder, text, monkeypatch):
+    monkeypatch.setattr(enrolment, "TICKET_SECONDS", 0.1)
     ticket = folder / "ticket.json"
     if text is not None:
         ticket.write_text(text)
     with pytest.raises(OutsideError) as error:
         run(enrol(folder / "pki", ticket, ("ecdsa-p256",)))
     assert error.value.code == "Q-KME-046"
+    assert "authority ticket" not in error.value.remedy, "it names only what there is"
+    assert (folder / "pki" / "request.json").is_file(), "what the authority must know lies there"
+
+
+def test_a_token_is_for_the_keys_that_it_was_given_for_and_a_thief_has_others(organisation, folder):
+    async def main():
+        async with Desk(organisation, folder) as desk:
+            token = desk.grant(folder="rightful")
+            with pytest.raises(PolicyRefusal, match="not one that the token was given for"):
+                await enrol(folder / "thief", desk.ticket(token=token, folder="thief"), ("ecdsa-p256",))
+            assert (await enrol(folder / "rightful", desk.ticket(token=token), ("ecdsa-p256",))).is_enrolled
+
+    run(main())
+
+
+@pytest.mark.parametrize("keys", [[], ["0" * 63], ["x" * 64], ["0" * 64] * 5, None])
+def test_no_token_is_given_without_the_hashes_of_the_keys(organisation, folder, keys):
+    async def main():
+        async with Desk(organisation, folder) as desk:
+            channel = await frames.dial_unix(desk.socket)
+            await channel.send({"identity": LONDON.uri, "keys": keys})
+            assert "key hashes" in (await channel.receive())["refused"]
+            await channel.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("bind", "kind", "name", "host", "given"),
+    [("192.0.2.1", "node", "london", "node.london.meridian.example", True),
+     ("192.0.2.1", "link", "london-hayes/hayes", "node.hayes.meridian.example", True),
+     ("192.0.2.1", "node", "london", "node.hayes.meridian.example", False),
+     ("192.0.2.1", "node", "london", "127.0.0.1", False), ("192.0.2.1", "node", "london", "0.0.0.0", False),
+     ("192.0.2.1", "sae", "london", "node.london.meridian.example", False),
+     ("127.0.0.1", "node", "london", "127.0.0.1", True), ("127.0.0.1", "node", "london", "192.0.2.1", False)],
+)  # fmt: skip
+def test_a_certificate_carries_only_the_names_that_the_estate_gives(bind, kind, name, host, given):
+    estate = load(EXAMPLE)
+    assert hosts_in(estate, bind)(Identity("meridian-bank", kind, name), host) is given
+    if given and kind == "node":
+        assert hosts_of(estate, name, bind) == (host,), "the node asks for just this name"
 
 
 def test_an_authority_that_the_ticket_does_not_pin_is_left(organisation, folder):
@@ -118,11 +213,13 @@ def test_an_authority_that_the_ticket_does_not_pin_is_left(organisation, folder)
                 "Other", "ecdsa-p384", certificates.utc(desk.authority.clock.now()), "root"
             )
             desk.anchor = certificates.certificate_pem(stranger.certificate)
-            token = desk.authority.grant(LONDON)
+            token = desk.grant()
             with pytest.raises(OutsideError) as error:
                 await enrol(folder / "pki", desk.ticket(token=token), ("ecdsa-p256",))
             assert error.value.code == "Q-KME-043"
-            used = desk.authority.register.execute("SELECT count(*) FROM token WHERE used IS NULL").fetchone()
+            used = desk.authority.register.execute(
+                "SELECT count(*) FROM ticket WHERE used IS NULL"
+            ).fetchone()
             assert used[0] >= 1, "the token was not shown to a stranger"
 
     run(main())
@@ -155,9 +252,9 @@ def test_no_token_is_given_for_another_domain_or_the_authority_itself(organisati
     async def main():
         async with Desk(organisation, folder) as desk:
             channel = await frames.dial_unix(desk.socket)
-            await channel.send({"identity": identity})
+            await channel.send({"identity": identity, "keys": ["0" * 64]})
             assert "refused" in await channel.receive()
-            await channel.send({"identity": LONDON.uri})
+            await channel.send({"identity": LONDON.uri, "keys": ["0" * 64]})
             assert len((await channel.receive())["token"]) == 64
             await channel.close()
 

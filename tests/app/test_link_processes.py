@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from qorridor.adapters.wire import frames
-from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import process
-from qorridor.app.authority import enrolment_ticket
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import BOOK, merge_book, read_ready
 from qorridor.app.supervisor import inject
@@ -64,14 +62,7 @@ async def started(children, name, *arguments):
 
 async def ticket(domain, address, site):
     identity = Identity(domain, "link", f"{LINK}/{site}")
-    channel = await frames.dial_unix(Path("authority/tokens.sock"))
-    await channel.send({"identity": identity.uri})
-    token = (await channel.receive())["token"]
-    await channel.close()
-    anchor = Path("authority/authority-traditional.pem").read_bytes()
-    write_atomically(
-        Path(f"link-{site}/ticket.json"), json.dumps(enrolment_ticket(address, anchor, identity, token))
-    )
+    await ask_ticket(Path("authority"), address, identity, Path(f"link-{site}"))
 
 
 def equal_blocks(left, right):
@@ -98,7 +89,7 @@ async def scene(children):
     servers = [await node.serve() for node in nodes]
     ends = {}
     for node in nodes:
-        await ticket(domain, addresses["authority"], node.site)
+        given = asyncio.create_task(ticket(domain, addresses["authority"], node.site))
         _, ends[node.site] = await started(
             children,
             f"link-{node.site}",
@@ -110,6 +101,7 @@ async def scene(children):
             "--node",
             f"{node.site}.sock",
         )
+        await given
     left, right = [await node.wait("block", 2) for node in nodes]
     equal_blocks(left, right)
 

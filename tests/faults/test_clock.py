@@ -5,9 +5,10 @@ import json
 
 import pytest
 
+from qorridor.adapters.wire.certificates import key_hash
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app.authority import enrolment_ticket, open_authority, serve_authority
-from qorridor.app.enrolment import enrol
+from qorridor.app.enrolment import enrol, prepare
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
 from tests.support.runs import short_folder
@@ -33,7 +34,8 @@ def enrol_against(offset, *, wait=0.0):
         listener, tokens = await serve_authority(authority, "127.0.0.1", folder / "tokens.sock")
         host, port = listener.sockets[0].getsockname()[:2]
         anchor = (folder / "authority" / "authority-traditional.pem").read_bytes()
-        token = authority.grant(identity)
+        (key,) = prepare(folder / "pki", ("ecdsa-p256",))
+        token = authority.grant(identity, [key_hash(key.public_key())])
         clock.offset += wait
         ticket = folder / "ticket.json"
         ticket.write_text(json.dumps(enrolment_ticket(f"{host}:{port}", anchor, identity, token)))

@@ -38,7 +38,8 @@ class Organisation:
         folder = self.folder / f"{identity.kind}-{identity.name.replace('/', '-')}-{len(self._made)}"
         keys = [certificates.generate_key(name) for name in algorithms]
         requests = [certificates.make_request(identity, key, ("127.0.0.1",)) for key in keys]
-        answer = self.authority.enrol(self.authority.grant(identity), requests)
+        hashes = [certificates.key_hash(key.public_key()) for key in keys]
+        answer = self.authority.enrol(self.authority.grant(identity, hashes), requests)
         folder.mkdir()
         for index, (name, key) in enumerate(zip(algorithms, keys, strict=True)):
             (folder / f"{name}.pem").write_text(answer[f"chain-{index}"])

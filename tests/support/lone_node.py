@@ -15,7 +15,7 @@ from qorridor.adapters.wire import contexts, http, tls
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.authority import open_authority, serve_authority
-from qorridor.app.enrolment import enrol
+from qorridor.app.enrolment import enrol, prepare
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import BOOK, merge_book, read_ready
 from qorridor.app.tickets import ask_ticket
@@ -115,19 +115,20 @@ class LoneNode:
         self.address = f"{host}:{port}"
         merge_book(BOOK, {"authority": self.address})
         self.disk = Disk(self.state)
-        await self._ticket("node", "london", self.state)
         self.operator = await self._enrolled("operator", "run", "ecdsa-p256")
         self.slough = await self._enrolled("node", "slough", "ml-dsa-65")
         self.saes = {name: await self._enrolled("sae", name, "ecdsa-p256") for name in ("near", "far")}
         await self.start()
+        await self._ticket("node", "london", self.state)
         await self.until(self.ready)
         return self
 
     async def _ticket(self, kind, name, folder):
-        return await ask_ticket(self.run, self.address, Identity(self.domain, kind, name), folder)
+        return await ask_ticket(self.run / "authority", self.address, Identity(self.domain, kind, name), folder)
 
     async def _enrolled(self, kind, name, algorithm):
         folder = self.run / f"{kind}-{name}-test"
+        prepare(folder / "pki", (algorithm,))
         return await enrol(folder / "pki", await self._ticket(kind, name, folder), (algorithm,))
 
     async def start(self):

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import re
 import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,21 +23,45 @@ from qorridor.adapters.wire.certificates import Issuer
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
+from qorridor.app.enrolment import hosts_of, is_loopback
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import announce
 from qorridor.base import cbor
 from qorridor.base.canonical import strict_json
 from qorridor.base.errors import PolicyRefusal
 from qorridor.base.names import Identity
-from qorridor.estate.model import trust_domain
+from qorridor.estate.model import Estate, trust_domain
 from qorridor.ports.world import Clock, Entropy
 
 KINDS = ("node", "sae", "link", "operator")
 TOKEN_SECONDS = 15 * 60
+MOST_REQUESTS = 4
+_KEY_HASH = re.compile(r"[0-9a-f]{64}")
 _ROOTS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p384", "post-quantum": "ml-dsa-87"}
 _ISSUERS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p256", "post-quantum": "ml-dsa-65"}
 _FAMILY = {"ecdsa-p256": "traditional", "ecdsa-p384": "traditional", "ml-dsa-65": "post-quantum",
            "ml-dsa-87": "post-quantum"}  # fmt: skip
+
+
+Admits = Callable[[Identity, str], bool]
+"""Whether a certificate of an identity may carry a host name."""
+
+
+def on_loopback(_identity: Identity, host: str) -> bool:
+    """A run on this machine: its own names only."""
+    return is_loopback(host)
+
+
+def hosts_in(estate: Estate, bind: str) -> Admits:
+    """The names that an estate gives the nodes and link ends of its sites; on loopback only this machine's."""
+    if is_loopback(bind):
+        return on_loopback
+
+    def admits(identity: Identity, host: str) -> bool:
+        site = identity.name.rpartition("/")[2]
+        return identity.kind in {"node", "link"} and host in hosts_of(estate, site, bind)
+
+    return admits
 
 
 @dataclass(slots=True)
@@ -49,6 +75,7 @@ class Authority:
     entropy: Entropy
     issuers: dict[tuple[str, str], Issuer]
     register: sqlite3.Connection
+    admits: Admits
 
     def trust(self, kind: str) -> bytes:
         """PEM bundle of the issuing authorities of one kind of identity."""
@@ -56,13 +83,16 @@ class Authority:
             certificates.certificate_pem(self.issuers[kind, family].certificate) for family in _ISSUERS
         )
 
-    def grant(self, identity: Identity) -> str:
-        """A one-time token for one identity, valid for 15 minutes; only its hash is kept."""
+    def grant(self, identity: Identity, keys: Sequence[str]) -> str:
+        """A one-time token for one identity and its keys (SHA-256 of the public halves, hex), valid for
+        15 minutes; only its hash is kept. Raises ValueError without keys."""
+        if not 1 <= len(keys) <= MOST_REQUESTS or not all(_KEY_HASH.fullmatch(key) for key in keys):
+            raise ValueError("a token is given for one to four key hashes")
         token = self.entropy.draw(32).hex()
         with self.register:
             self.register.execute(
-                "INSERT INTO token VALUES (?, ?, ?, NULL)",
-                (_hash(token), identity.uri, self.clock.now() + TOKEN_SECONDS),
+                "INSERT INTO ticket VALUES (?, ?, ?, ?, NULL)",
+                (_hash(token), identity.uri, " ".join(keys), self.clock.now() + TOKEN_SECONDS),
             )
         return token
 
@@ -70,7 +100,7 @@ class Authority:
         """Certificates for all requests of one token; raises PolicyRefusal, and then issues nothing."""
         now = self.clock.now()
         row = self.register.execute(
-            "SELECT identity, expires, used FROM token WHERE hash = ?", (_hash(token),)
+            "SELECT identity, expires, used, keys FROM ticket WHERE hash = ?", (_hash(token),)
         ).fetchone()
         if row is None or row[2] is not None or row[1] < now:
             why = "unknown" if row is None else "spent" if row[2] is not None else "expired"
@@ -79,7 +109,7 @@ class Authority:
             )
         identity = Identity.parse(row[0])
         try:
-            chains = [self._issue(identity, request) for request in requests]
+            chains = [self._issue(identity, request, row[3].split()) for request in requests]
         except ValueError as error:
             raise PolicyRefusal(
                 "Q-POLICY-002", f"the signing request is refused: {error}",
@@ -87,7 +117,7 @@ class Authority:
             ) from error  # fmt: skip
         with self.register:
             spent = self.register.execute(
-                "UPDATE token SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
+                "UPDATE ticket SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
             )
             if spent.rowcount != 1:
                 raise PolicyRefusal(
@@ -100,10 +130,18 @@ class Authority:
         trust = {f"trust-{kind}": self.trust(kind).decode() for kind in KINDS}
         return {f"chain-{index}": chain for index, (chain, _) in enumerate(chains)} | trust
 
-    def _issue(self, identity: Identity, request: bytes) -> tuple[str, int]:
-        family = _FAMILY[certificates.request_algorithm(request)]
-        issuer = self.issuers[identity.kind, family]
-        leaf = certificates.sign_request(issuer, request, identity, certificates.utc(self.clock.now()))
+    def _issue(self, identity: Identity, request: bytes, keys: Sequence[str]) -> tuple[str, int]:
+        algorithm, key = certificates.request_key(request)
+        if key not in keys:
+            raise ValueError("its key is not one that the token was given for")
+        issuer = self.issuers[identity.kind, _FAMILY[algorithm]]
+        leaf = certificates.sign_request(
+            issuer,
+            request,
+            identity,
+            certificates.utc(self.clock.now()),
+            lambda host: self.admits(identity, host),
+        )
         chain = certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
         return chain.decode(), leaf.serial_number
 
@@ -112,14 +150,17 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def open_authority(folder: Path, organisation: str, domain: str, clock: Clock, entropy: Entropy) -> Authority:
+def open_authority(
+    folder: Path, organisation: str, domain: str, clock: Clock, entropy: Entropy, admits: Admits = on_loopback
+) -> Authority:
     """The authority of `folder`, made on first use: two roots, and an issuer per kind and family."""
     if not (folder / "authority.db").is_file():
         _make(folder, organisation, clock)
     register = sqlite3.connect(folder / "authority.db")
     register.executescript(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-        "CREATE TABLE IF NOT EXISTS token (hash TEXT PRIMARY KEY, identity TEXT, expires REAL, used REAL);"
+        "CREATE TABLE IF NOT EXISTS ticket"
+        " (hash TEXT PRIMARY KEY, identity TEXT, keys TEXT, expires REAL, used REAL);"
         "CREATE TABLE IF NOT EXISTS certificate"
         " (serial TEXT PRIMARY KEY, identity TEXT, issued REAL, state TEXT);"
     )
@@ -130,7 +171,7 @@ def open_authority(folder: Path, organisation: str, domain: str, clock: Clock, e
         for kind in (*KINDS, "authority")
         for family in _ISSUERS
     }
-    return Authority(folder, organisation, domain, clock, entropy, issuers, register)
+    return Authority(folder, organisation, domain, clock, entropy, issuers, register, admits)
 
 
 def _make(folder: Path, organisation: str, clock: Clock) -> None:
@@ -156,7 +197,7 @@ def _own_credentials(authority: Authority, host: str) -> contexts.Credentials:
     request = certificates.make_request(identity, key, (host,))
     issuer = authority.issuers["authority", "traditional"]
     now = certificates.utc(authority.clock.now())
-    leaf = certificates.sign_request(issuer, request, identity, now)
+    leaf = certificates.sign_request(issuer, request, identity, now, lambda name: name == host)
     chain_file, key_file = authority.folder / "server.pem", authority.folder / "server.key"
     write_atomically(
         chain_file, certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
@@ -172,7 +213,7 @@ def _answer(authority: Authority, request: http.Request) -> http.Response:
     try:
         asked: Any = strict_json(request.body)
         token, requests = asked["token"], [text.encode() for text in asked["requests"]]
-        if not isinstance(token, str) or not 1 <= len(requests) <= 4:
+        if not isinstance(token, str) or not 1 <= len(requests) <= MOST_REQUESTS:
             raise ValueError("a token and one to four requests are needed")
     except (ValueError, KeyError, TypeError, AttributeError):
         return http.Response(400, b'{"message":"enrolment needs a token and signing requests"}')
@@ -180,6 +221,15 @@ def _answer(authority: Authority, request: http.Request) -> http.Response:
         return http.Response(200, json.dumps(authority.enrol(token, requests)).encode())
     except PolicyRefusal as refusal:
         return http.Response(403, json.dumps({"code": refusal.code, "message": refusal.cause}).encode())
+
+
+def _token(authority: Authority, frame: frames.Frame) -> str:
+    identity, keys = Identity.parse(str(frame.get("identity", ""))), frame.get("keys")
+    if identity.trust_domain != authority.domain or identity.kind not in KINDS:
+        raise ValueError(f"no authority for {identity.uri}")
+    if not isinstance(keys, list):
+        raise ValueError("a token is given for one to four key hashes")
+    return authority.grant(identity, [str(key) for key in keys])
 
 
 async def serve_authority(
@@ -197,14 +247,9 @@ async def serve_authority(
     async def tokens(channel: frames.Channel) -> None:
         while (frame := await channel.receive()) is not None:
             try:
-                identity = Identity.parse(str(frame.get("identity", "")))
+                await channel.send({"token": _token(authority, frame)})
             except ValueError as error:
                 await channel.send({"refused": str(error)})
-                continue
-            if identity.trust_domain != authority.domain or identity.kind not in KINDS:
-                await channel.send({"refused": f"no authority for {identity.uri}"})
-                continue
-            await channel.send({"token": authority.grant(identity)})
 
     def refused(address: str, cause: str) -> None:
         del address, cause  # the dialer is told; enrolment refusals proper are answered with 403
@@ -224,7 +269,12 @@ async def run_authority(estate_file: Path, state: Path, bind: str, stop: asyncio
     """Serve enrolment until `stop`."""
     estate = load(estate_file)
     authority = open_authority(
-        state, estate.organisation, trust_domain(estate), SystemClock(), SystemEntropy()
+        state,
+        estate.organisation,
+        trust_domain(estate),
+        SystemClock(),
+        SystemEntropy(),
+        hosts_in(estate, bind),
     )
     listener, tokens = await serve_authority(authority, bind, state / "tokens.sock")
     host, port = listener.sockets[0].getsockname()[:2]

@@ -59,7 +59,11 @@ class LegacyEndpoint:
         identity = Identity("demo", "authority", "legacy")
         key = certificates.generate_key("ecdsa-p256")
         leaf = certificates.sign_request(
-            issuer, certificates.make_request(identity, key, ("127.0.0.1",)), identity, now
+            issuer,
+            certificates.make_request(identity, key, ("127.0.0.1",)),
+            identity,
+            now,
+            "127.0.0.1".__eq__,
         )
         write_atomically(folder / "legacy.pem", certificates.certificate_pem(leaf))
         write_atomically(folder / "legacy.key", certificates.key_pem(key))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import ipaddress
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from qorridor.adapters.wire import certificates, contexts, http, tls
-from qorridor.adapters.wire.certificates import Algorithm
+from qorridor.adapters.wire.certificates import Algorithm, PrivateKey
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.base.names import Identity
+from qorridor.estate.model import Estate
+
+REQUEST = "request.json"
+TICKET_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,43 +49,85 @@ class Pki:
         return Identity.parse((self.folder / "identity").read_text())
 
 
+def prepare(folder: Path, algorithms: Sequence[Algorithm]) -> list[PrivateKey]:
+    """The keys of a new identity, made in its own folder and kept for a second try; beside them lies what
+    the authority must know before it gives a token: their hashes."""
+    keys = []
+    for algorithm in algorithms:
+        file = folder / f"{algorithm}.key"
+        if not file.is_file():
+            write_atomically(file, certificates.key_pem(certificates.generate_key(algorithm)))
+        keys.append(certificates.load_key(file.read_bytes()))
+    hashes = [certificates.key_hash(key.public_key()) for key in keys]
+    write_atomically(folder / REQUEST, json.dumps({"keys": hashes}))
+    return keys
+
+
 async def enrol(
     folder: Path, ticket_file: Path, algorithms: Sequence[Algorithm], hosts: tuple[str, ...] = ()
 ) -> Pki:
     """Enrol with the ticket unless done before; keys are generated here and never leave.
 
-    The ticket file is deleted when its token is spent. Raises OutsideError when the authority
-    cannot be reached, PolicyRefusal when it refuses.
+    The token of a ticket is bound to these keys, so the ticket comes after them: it is waited for. The
+    ticket file is deleted when its token is spent. Raises OutsideError when there is none or the
+    authority cannot be reached, PolicyRefusal when it refuses.
     """
     pki = Pki(folder)
     if pki.is_enrolled:
         return pki
-    ticket = _read_ticket(ticket_file)
+    keys = prepare(folder, algorithms)
+    ticket = await _ticket(ticket_file)
     identity = Identity.parse(ticket["identity"])
-    keys = [certificates.generate_key(algorithm) for algorithm in algorithms]
     requests = [certificates.make_request(identity, key, hosts).decode() for key in keys]
     anchor = folder / "authority.pem"
     write_atomically(anchor, ticket["anchor"])
     answer = await _post(ticket, anchor, {"token": ticket["token"], "requests": requests})
-    for index, (algorithm, key) in enumerate(zip(algorithms, keys, strict=True)):
-        write_atomically(folder / f"{algorithm}.key", certificates.key_pem(key))
+    for index, algorithm in enumerate(algorithms):
         write_atomically(folder / f"{algorithm}.pem", answer[f"chain-{index}"])
     for name, bundle in answer.items():
         if name.startswith("trust-"):
             write_atomically(folder / f"{name}.pem", bundle)
     write_atomically(folder / "identity", identity.uri)
-    ticket_file.unlink(missing_ok=True)
+    for spent in (ticket_file, folder / REQUEST):
+        spent.unlink(missing_ok=True)
     return pki
 
 
-def _read_ticket(path: Path) -> dict[str, str]:
+def hosts_of(estate: Estate, site: str, bind: str) -> tuple[str, ...]:
+    """The host names that a site's processes ask for: where they listen on loopback, else the site's own."""
+    if is_loopback(bind):
+        return (bind,)
+    entry = estate.sites.get(site)
+    return (entry.node.partition(":")[0],) if entry is not None and entry.node else ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def appeared(file: Path, seconds: float) -> None:
+    """Wait until another process has laid down a file, no longer than `seconds`."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not file.is_file():  # noqa: ASYNC110 - another process knows nothing of this one's events
+                await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _ticket(path: Path) -> dict[str, str]:
+    """The ticket, once somebody has laid it down."""
+    await appeared(path, TICKET_SECONDS)
     try:
         ticket = json.loads(path.read_text())
         return {name: str(ticket[name]) for name in ("authority", "anchor", "identity", "token")}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutsideError(
             "Q-KME-046", "there is neither a certificate nor a readable enrolment ticket",
-            "have one laid there: qorridor authority ticket KIND/NAME --state AUTHORITY --out DIR", str(path),
+            f"have one made for the keys of pki/{REQUEST}, then start again: "
+            "qorridor authority ticket KIND/NAME --state AUTHORITY --out DIR", str(path),
         ) from error  # fmt: skip
 
 

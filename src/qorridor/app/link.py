@@ -29,7 +29,7 @@ from qorridor.adapters.wire.certificates import Algorithm
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
-from qorridor.app.enrolment import Pki, enrol
+from qorridor.app.enrolment import Pki, enrol, hosts_of
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import N_KEY, link_settings, patience
 from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
@@ -148,7 +148,10 @@ class LinkEnd:
         """Enrol, meet node and peer, distil until `stop` or until the node is gone."""
         options = self.options
         pki = await enrol(
-            options.state / "pki", options.state / "ticket.json", (_ALGORITHM,), (options.bind,)
+            options.state / "pki",
+            options.state / "ticket.json",
+            (_ALGORITHM,),
+            hosts_of(self._estate, options.site, options.bind),
         )
         server, address = await self._listen(pki)
         self._gate = NodeGate(await _dial_node(options.node), self.state.wanted)

@@ -22,7 +22,7 @@ from qorridor.adapters.wire.signing import NodeSigner, is_signed
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.corridor import CorridorEnd
-from qorridor.app.enrolment import enrol
+from qorridor.app.enrolment import enrol, hosts_of
 from qorridor.app.estate_file import load
 from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
@@ -111,7 +111,7 @@ class Node:
             settings.state / "pki",
             settings.state / "ticket.json",
             ("ecdsa-p256", "ml-dsa-65"),
-            (settings.bind,),
+            hosts_of(self.estate, settings.site, settings.bind),
         )
         root_key, told = root_key_file(self.estate, settings.state, loopback=settings.bind.startswith("127."))
         journal = Journal(settings.state / "journal", f"{trust_domain(self.estate)}/qorridor/{settings.site}")

@@ -18,7 +18,7 @@ from typing import IO
 from qorridor.adapters.wire import contexts, frames, http, tls
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import process
-from qorridor.app.enrolment import Pki, enrol
+from qorridor.app.enrolment import Pki, enrol, prepare
 from qorridor.app.estate_file import load
 from qorridor.app.link_model import link_settings
 from qorridor.app.policies import sign_for_run
@@ -132,7 +132,7 @@ class Supervisor:
         await self._launch(authority)
         self.operator = await self._enrol_operator()
         for site in self._sites():
-            await self._node_tickets(site)
+            self._node_tickets(site)
         async with asyncio.TaskGroup() as launches:  # none goes on starting when another has failed
             for part in parts:
                 launches.create_task(self._launch(part))
@@ -140,12 +140,12 @@ class Supervisor:
     def _sites(self) -> tuple[str, ...]:
         return self.estate.corridor(self.corridor).path
 
-    async def _node_tickets(self, site: str) -> None:
+    def _node_tickets(self, site: str) -> None:
         state = Path(f"node-{site}")
-        await self._ticket(Identity(self._domain, "node", site), state)
+        self._ticket_later(Identity(self._domain, "node", site), state)
         for link in self.estate.link_names(self.corridor):
             if site in self.estate.fibres[link].between:
-                await self._ticket(Identity(self._domain, "link", f"{link}/{site}"), state / f"link-{link}")
+                self._ticket_later(Identity(self._domain, "link", f"{link}/{site}"), state / f"link-{link}")
 
     async def _ticket(self, identity: Identity, state: Path) -> Path:
         """A ticket with a one-time token in the new process's own folder."""
@@ -153,8 +153,20 @@ class Supervisor:
             Path("authority"), self.parts["authority"].addresses["authority"], identity, state
         )
 
+    def _ticket_later(self, identity: Identity, state: Path) -> None:
+        """A process that is yet to start makes its keys first; its ticket is for these."""
+
+        async def give() -> None:
+            try:
+                await self._ticket(identity, state)
+            except OutsideError as error:  # its process says in its log that it has none, and ends
+                self._told(str(error))
+
+        self._watchers.append(asyncio.get_running_loop().create_task(give()))
+
     async def _enrol_operator(self) -> Pki:
         identity = Identity(self._domain, "operator", "run")
+        prepare(Path("operator/pki"), ("ecdsa-p256",))
         return await enrol(
             Path("operator/pki"), await self._ticket(identity, Path("operator")), ("ecdsa-p256",)
         )

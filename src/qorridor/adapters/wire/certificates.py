@@ -8,14 +8,18 @@ that one: a certificate of another kind does not even verify there.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeAlias, cast
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from qorridor.adapters.wire.tls import identity_of
@@ -27,6 +31,12 @@ PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | mldsa.MLDSA65PrivateKey | m
 LEAF_LIFETIME = timedelta(days=14)
 ISSUER_LIFETIME = timedelta(days=365)
 ROOT_LIFETIME = timedelta(days=3650)
+_UNREADABLE = (
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    x509.InvalidVersion,
+)
 _BACKDATED = timedelta(minutes=5)  # clocks of two machines differ a little
 
 _GENERATORS = {
@@ -154,18 +164,22 @@ def _host_name(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def sign_request(issuer: Issuer, request_pem: bytes, identity: Identity, now: datetime) -> x509.Certificate:
-    """The leaf for a request that speaks for `identity`; raises ValueError for any other request.
+def sign_request(
+    issuer: Issuer, request_pem: bytes, identity: Identity, now: datetime, admits: Callable[[str], bool]
+) -> x509.Certificate:
+    """The leaf for a request that speaks for `identity`; raises ValueError for any other request, and for
+    one with a host name that `admits` does not.
 
     Nodes and link ends are both servers and clients of each other; SAEs and operators only clients.
     """
-    request = x509.load_pem_x509_csr(request_pem)
+    request = _read_request(request_pem)
     if not request.is_signature_valid:
         raise ValueError("the request is not signed by its own key")
     if identity_of(request) != identity:
         raise ValueError("the request speaks for another identity than its token")
     algorithm_of(request.public_key())
-    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    asked = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = x509.SubjectAlternativeName([_admitted(name, identity, admits) for name in asked])
     uses = [ExtendedKeyUsageOID.CLIENT_AUTH]
     if identity.kind in {"node", "link", "authority"}:
         uses.append(ExtendedKeyUsageOID.SERVER_AUTH)
@@ -182,6 +196,34 @@ def sign_request(issuer: Issuer, request_pem: bytes, identity: Identity, now: da
     return builder.sign(issuer.key, _hash_for(issuer.key))
 
 
+def _admitted(name: x509.GeneralName, identity: Identity, admits: Callable[[str], bool]) -> x509.GeneralName:
+    """A name of a request as the authority itself writes it."""
+    if isinstance(name, x509.UniformResourceIdentifier):
+        return x509.UniformResourceIdentifier(identity.uri)
+    if isinstance(name, x509.DNSName | x509.IPAddress) and admits(str(name.value)):
+        return name
+    shown = str(name.value) if isinstance(name, x509.DNSName | x509.IPAddress) else type(name).__name__
+    raise ValueError(f"the estate gives {identity.name} no name {shown[:80]}")
+
+
+def _read_request(request_pem: bytes) -> x509.CertificateSigningRequest:
+    """A request whose key and extensions can be read; raises ValueError for every other one."""
+    try:
+        request = x509.load_pem_x509_csr(request_pem)
+        request.public_key()
+        request.is_signature_valid  # noqa: B018 - raises for a signature that it does not know
+        list(request.extensions)
+    except _UNREADABLE as error:
+        raise ValueError(f"it cannot be read: {error}") from None
+    return request
+
+
+def key_hash(public: CertificatePublicKeyTypes) -> str:
+    """SHA-256 of a public key (SubjectPublicKeyInfo) in hex: what a token is bound to."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+
+
 def certificate_pem(certificate: x509.Certificate) -> bytes:
     """PEM of a certificate."""
     return certificate.public_bytes(serialization.Encoding.PEM)
@@ -194,9 +236,15 @@ def key_pem(key: PrivateKey) -> bytes:
     )
 
 
-def request_algorithm(request: bytes) -> Algorithm:
-    """The algorithm of a signing request's key; raises ValueError for unknown ones."""
-    return algorithm_of(x509.load_pem_x509_csr(request).public_key())
+def request_key(request: bytes) -> tuple[Algorithm, str]:
+    """Algorithm and hash of a signing request's key; raises ValueError for unknown ones."""
+    key = _read_request(request).public_key()
+    return algorithm_of(key), key_hash(key)
+
+
+def load_key(pem: bytes) -> PrivateKey:
+    """A private key from PEM."""
+    return cast("PrivateKey", serialization.load_pem_private_key(pem, None))
 
 
 def load_issuer(certificate: bytes, key: bytes) -> Issuer:

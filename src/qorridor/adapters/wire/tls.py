@@ -58,6 +58,8 @@ def identity_of(certificate: x509.Certificate | x509.CertificateSigningRequest) 
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         raise ValueError("the certificate has no subject alternative name") from None
+    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise ValueError(f"the certificate's names cannot be read: {error}") from None
     uris = names.get_values_for_type(x509.UniformResourceIdentifier)
     if len(uris) != 1:
         raise ValueError(f"the certificate has {len(uris)} URI names; exactly one is required")
