@@ -12,6 +12,7 @@ from qorridor.app import process
 from qorridor.app.estate_file import load
 from qorridor.app.run_folder import BOOK, merge_book, read_ready
 from qorridor.app.supervisor import inject
+from qorridor.app.tickets import ask_ticket
 from qorridor.base.names import Identity
 from qorridor.distill.record import recompute_length
 from qorridor.estate.model import trust_domain

@@ -1,13 +1,19 @@
 import asyncio
+import contextlib
 import stat
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from qorridor.adapters.wire import frames
 from qorridor.app.optics import SUB_BLOCK_SECONDS
-from qorridor.base.errors import LinkError
+from qorridor.base.errors import LinkError, OutsideError
 from tests.app.link_bench import Hall
+from tests.support.loop import run
 
 
 @pytest.fixture(autouse=True)
@@ -106,3 +112,50 @@ def test_a_memory_that_nobody_prunes_stays_bounded(tmp_path, monkeypatch):
             assert sum(count for _, count in hall.optics._recorded) <= 500_000
 
     asyncio.run(body())
+
+
+numbers = st.integers(-(2**70), 2**70) | st.integers(-3, 3)
+values = (
+    numbers
+    | st.none()
+    | st.booleans()
+    | st.binary(max_size=24)
+    | st.text(max_size=6)
+    | st.lists(numbers, max_size=2)
+)
+told = st.dictionaries(
+    st.sampled_from(["type", "slots", "before", "fault", "parameters", "x"]),
+    values | st.sampled_from(["forget", "recall", "drift", "intercept", "cut"])
+    | st.dictionaries(st.text(max_size=3), values),
+    max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(["transmitter", "receiver", "inject"]), told), max_size=8))
+def test_whatever_the_sockets_are_told_the_optics_serve_the_next_one(tmp_path, messages):
+    async def body():
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        async with Hall(folder) as hall:
+            for socket, frame in messages:
+                try:
+                    data = frames.pack(frame)
+                except (ValueError, OverflowError):
+                    continue  # CBOR itself holds no such number
+                channel = await frames.dial_unix(folder / f"{socket}.sock")
+                with contextlib.suppress(ConnectionError, OutsideError):
+                    channel._writer.write(data)
+                    channel._writer.write_eof()
+                    await channel.receive()
+                await channel.close()
+            await inject_clear(folder)
+            assert len((await hall.modules[1].collect(100)).slots) == 100
+
+    run(body())
+
+
+async def inject_clear(folder):
+    channel = await frames.dial_unix(folder / "inject.sock")
+    await channel.send({"fault": "clear", "parameters": {}})
+    assert (await channel.receive())["fault"] == "clear"
+    await channel.close()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +14,7 @@ from typing import Protocol
 from qorridor.base import cbor
 from qorridor.base.errors import OutsideError
 
+_LOG = logging.getLogger(__name__)
 LIMIT = 64 * 1024 * 1024
 _LONGEST = 100
 
@@ -108,8 +111,15 @@ async def dial_unix(path: Path) -> Channel:
         ) from error
 
 
+def _place(error: Exception) -> str:
+    """Kind and place of an exception, without its words."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno}"
+
+
 async def serve_unix(path: Path, handler: Callable[[Channel], Awaitable[None]]) -> asyncio.Server:
-    """Listen on a local socket of mode 0600; a stale socket file is replaced."""
+    """Listen on a local socket of mode 0600; a stale socket file is replaced. A frame that `handler`
+    cannot take ends its connection with a line in the log, never the server."""
     path.unlink(missing_ok=True)
 
     async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -118,6 +128,9 @@ async def serve_unix(path: Path, handler: Callable[[Channel], Awaitable[None]]) 
             await handler(channel)
         except (ConnectionError, OutsideError):
             pass  # the other process ended in mid-frame: it starts again and says hello
+        except Exception as error:  # noqa: BLE001 - what a malformed frame provokes ends its own connection only
+            # The place and the kind, never the words: these may quote the frame, and frames carry keys.
+            _LOG.warning("%s: a frame ended its connection: %s", path.name, _place(error))
         finally:
             await channel.close()
 
