@@ -82,4 +82,4 @@ async def read_answer(stream):
         head += await stream.readexactly(1)
     first, *rest = head.decode("latin-1").split("\r\n")
     headers = dict(line.lower().split(": ", 1) for line in rest if line)
-    return int(first.split()[1]), headers, await stream.readexactly(int(headers["content-length"]))
+    return int(first.split()[1]), headers, await stream.readexactly(int(headers.get("content-length", 0)))

@@ -56,6 +56,8 @@ class _Collector:
         self._limit = body_limit
         self.complete: list[Request] = []
         self.oversize = False
+        self.waits = False
+        """Whether the client has sent its headers and waits to be told to go on (RFC 9110 section 10.1.1)."""
         self._begin()
 
     def _begin(self) -> None:
@@ -76,12 +78,16 @@ class _Collector:
         if not self.oversize:
             self.current.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
+    def on_headers_complete(self) -> None:
+        self.waits = self.current.headers.get("expect", "").lower() == "100-continue"
+
     def on_body(self, body: bytes) -> None:
         self.oversize |= len(self._body) + len(body) > self._limit
         if not self.oversize:
             self._body += body
 
     def on_message_complete(self) -> None:
+        self.waits = False
         path, _, query = self._url.decode("latin-1").partition("?")
         self.current.path, self.current.query = path, query
         self.current.body = bytes(self._body)
@@ -129,6 +135,9 @@ async def _next_request(
             return _refusal(400, "this is no HTTP/1.1 request")
         if collector.oversize or received > HEADER_LIMIT + BODY_LIMIT + 4096:
             return _refusal(413, "the request is too large")
+        if collector.waits:
+            collector.waits = False
+            await stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if collector.complete:
             collector.complete[0].method = parser.get_method().decode()
     request = collector.complete.pop(0)

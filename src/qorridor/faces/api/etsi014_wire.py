@@ -130,7 +130,10 @@ def _checked(number: int, size: int, members: dict[str, Any]) -> KeyRequest:
         raise WireError(400, f"size shall be between {MIN_KEY_SIZE} and {MAX_KEY_SIZE}")
     if not 1 <= number <= MAX_KEY_PER_REQUEST:
         raise WireError(400, f"number shall be between 1 and {MAX_KEY_PER_REQUEST}")
-    if members.get("additional_slave_SAE_IDs"):
+    further = members.get("additional_slave_SAE_IDs")
+    if further is not None and not isinstance(further, list):
+        raise WireError(400, "additional_slave_SAE_IDs shall be an array of strings")
+    if further:
         raise WireError(400, "additional_slave_SAE_IDs: this KME serves no multicast")
     _check_extensions(members)
     return KeyRequest(number, size)
