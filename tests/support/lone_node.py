@@ -124,7 +124,9 @@ class LoneNode:
         return self
 
     async def _ticket(self, kind, name, folder):
-        return await ask_ticket(self.run / "authority", self.address, Identity(self.domain, kind, name), folder)
+        return await ask_ticket(
+            self.run / "authority", self.address, Identity(self.domain, kind, name), folder
+        )
 
     async def _enrolled(self, kind, name, algorithm):
         folder = self.run / f"{kind}-{name}-test"

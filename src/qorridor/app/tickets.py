@@ -50,8 +50,10 @@ async def _key_hashes(file: Path, patience: float) -> list[cbor.Value]:
         return [str(item) for item in json.loads(file.read_text())["keys"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutsideError(
-            "Q-KME-046", "the new process has made no keys to enrol",
-            f"start it once: it makes them, and a person brings pki/{REQUEST} here where it runs elsewhere", str(file),
+            "Q-KME-046",
+            "the new process has made no keys to enrol",
+            f"start it once: it makes them, and a person brings pki/{REQUEST} here where it runs elsewhere",
+            str(file),
         ) from error
 
 
