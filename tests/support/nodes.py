@@ -5,6 +5,7 @@ import hashlib
 from pathlib import Path
 
 from qorridor.adapters.peers.client import PeerClient
+from qorridor.adapters.peers.masks import PeerMasks
 from qorridor.adapters.peers.server import PeerServer
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
@@ -64,10 +65,13 @@ class Net:
         self.topology = Topology(self.links)
         self.clock, self.ports, self.stores, self.managers = Clock(), {}, {}, {}
         self.events, self.servers, self.clients, self.checkpoints = [], [], {}, []
-        self.cut = set()
+        self.cut, self.masks = set(), {}
+
+    def _sites(self):
+        return {site for ends in self.links.values() for site in ends}
 
     async def __aenter__(self):
-        for site in {site for ends in self.links.values() for site in ends}:
+        for site in self._sites():
             await self.start(site)
         return self
 
@@ -75,17 +79,22 @@ class Net:
         """Open store, manager and listener of one site."""
         home = self.folder / site
         self.stores[site] = SqliteStore(home, root_sealer(home / "root.key"), self.clock, site)
-        self.clients[site] = {other: self._client(site, other) for other in self.topology.neighbours(site)}
+        self.clients[site] = {other: self._client(site, other) for other in self._sites() - {site}}
+        self.masks[site] = PeerMasks(
+            {other: peer.mask for other, peer in self.clients[site].items()}, self.clock
+        )
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,
             Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), 1000), window=self.window,
-            registry=self.registry, held_back=dict.fromkeys(self.topology.links_of(site), self.held_back),
+            registry=self.registry, masks=self.masks[site],
+            held_back=dict.fromkeys(self.topology.links_of(site), self.held_back),
         )  # fmt: skip
         server = PeerServer(
             self.managers[site],
             self.control,
             self.keeper(site),
             self._recorder(site),
+            self.masks[site],
         )
         pki = self.organisation.enrol("node", site, "ml-dsa-65")
         context = contexts.mutual_server(pki.credentials("ml-dsa-65"), pki.trust("node"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from qorridor.adapters.encryptors.tls_tunnel import TlsTunnelDriver
 from qorridor.adapters.peers.client import PeerClient
+from qorridor.adapters.peers.masks import PeerMasks
 from qorridor.adapters.peers.server import PeerServer
 from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.stores.sealing import root_sealer
@@ -128,9 +129,13 @@ class Node:
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
         keep = {link: keys_kept(self.estate, link) for link in self.topology.links_of(settings.site)}
+        far = {
+            site: self.peers.get(site) or self._peer(site) for site in self.topology.sites - {settings.site}
+        }
+        self.masks = PeerMasks({site: peer.mask for site, peer in far.items()}, self.clock)
         self.manager = KeyManager(
             settings.site, self.topology, self.store, self.peers, self.clock, self.entropy,
-            keep=keep, window=window, registry=Registry(self.saes),
+            keep=keep, window=window, registry=Registry(self.saes), masks=self.masks,
             held_back={link: held_back(self.estate, link, settings.site) for link in keep},
         )  # fmt: skip
         await self._build_corridors()
@@ -231,7 +236,7 @@ class Node:
         traditional, post_quantum = pki.credentials("ecdsa-p256"), pki.credentials("ml-dsa-65")
         cap = max((limits_of(self.estate, name).target for name in self.estate.corridors), default=0)
         saes = self._sae_face(self.manager, self.saes, self.notes.record, cap)
-        peers = PeerServer(self.manager, self._control, self.checkpoints, self.notes.record)
+        peers = PeerServer(self.manager, self._control, self.checkpoints, self.notes.record, self.masks)
         wanted = [
             ("kme", contexts.mutual_server(traditional, pki.trust("sae")), saes),
             ("peer", contexts.mutual_server(post_quantum, pki.trust("node")), peers.serve),

@@ -71,7 +71,7 @@ def _binding(bad: list[SpanPlan], worst: SpanPlan, demand: float) -> str:
 
 def _notes(estate: Estate, corridor: Corridor) -> list[str]:
     notes = [
-        f'"{site}" is a trusted node: it sees the keys that it relays in clear'
+        f'"{site}" is a trusted node: it takes keys off their one-time pads, masked by the ends (computational)'
         for site in corridor.path[1:-1]
     ]
     for site in corridor.path[1:-1]:

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association
 
 
 @dataclass(frozen=True, slots=True)
 class HopKey:
-    """One relayed key on a hop: its identity and its bytes under the hop's one-time pad."""
+    """One relayed key on a hop: its identity, its masked bytes under the hop's one-time pad, and the
+    digest by which the far end sees that no relay has changed it."""
 
     key_id: str
     cipher: bytes
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,31 @@ class Hop:
     keys: tuple[HopKey, ...]
     tag: bytes
     simulated: bool
+    mask_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class EndMask:
+    """What the two ends of a path share and no relay knows: a public id of 16 bytes and a secret of 48."""
+
+    mask_id: bytes
+    secret: Secret
+
+
+class EndMasks(Protocol):
+    """Secrets with the nodes at the far ends of paths."""
+
+    async def towards(self, site: str) -> EndMask:
+        """The secret with `site`; raises OutsideError when that node cannot be reached."""
+        ...
+
+    def forget(self, site: str) -> None:
+        """Take a fresh one next time."""
+        ...
+
+    def known(self, site: str, mask_id: bytes) -> Secret | None:
+        """The secret that `site` has agreed on under this id."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """The key management entity of one node: supply and collection of keys, agreement with neighbours, relay.
 
-    initiator's end:  reserve -> bind or relay -> ready -> deliver
-    a node between:   open hop -> seal next hop -> pass on
+    initiator's end:  reserve -> bind or relay (run.relay) -> ready -> deliver
     target's end:     bind or hold -> deliver
 
 On doubt a key is burnt at both ends (contract of key agreement, sections 5 and 10). No input or
@@ -14,23 +13,21 @@ import contextlib
 from collections.abc import Mapping, Sequence
 
 from qorridor.base import names
-from qorridor.base.canonical import Json, canonical_json
+from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.base.secret import Secret
-from qorridor.combine.one_time_pad import open_hop, seal_hop
-from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock, PadUse
-from qorridor.ports.peer_node import Hop, HopKey, PathSupply, PeerNode
+from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock
+from qorridor.ports.peer_node import EndMasks, Hop, PathSupply, PeerNode
 from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
-from qorridor.run.agreement import ATOM_BYTES, association_bytes, atoms_for, owner
+from qorridor.run.agreement import ATOM_BYTES, atoms_for, owner
 from qorridor.run.registry import Registry
+from qorridor.run.relay import TAG_ATOMS, Relay
 from qorridor.run.supply_meter import SupplyMeter
 from qorridor.run.topology import Topology
 
-_TAG_ATOMS = 1
-"""A hop's one-time tag key is one atom: r and s of Poly1305."""
 _ENDS_DIFFER = "Q-KEY-025"
 
 
@@ -39,7 +36,7 @@ class KeyManager:
 
     def __init__(
         self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], clock: Clock,
-        entropy: Entropy, *, keep: Mapping[str, int], window: float, registry: Registry,
+        entropy: Entropy, *, keep: Mapping[str, int], window: float, registry: Registry, masks: EndMasks,
         held_back: Mapping[str, int] | None = None,
     ) -> None:  # fmt: skip
         """`held_back`: atoms of each link that only tunnel ends of our own may spend."""
@@ -53,6 +50,7 @@ class KeyManager:
         self._entropy = entropy
         self._keep = keep
         self._meters = {link: SupplyMeter(window) for link in topology.links_of(site)}
+        self._relay = Relay(site, topology, store, peers, registry, masks, self._leave)
 
     # -- blocks from the links ----------------------------------------------------------------
 
@@ -139,9 +137,7 @@ class KeyManager:
             )
             for _ in range(count)
         ]
-        simulated = False
-        if not here:
-            simulated = await self._send_hop(association, keys, txid, simulated=False)
+        simulated = False if here else await self._relay.begin(association, keys, txid)
         for key_id, key in keys:
             await self.store.hold(association, key_id, key, txid, "initiator", simulated=simulated)
             if here:
@@ -156,92 +152,9 @@ class KeyManager:
             with contextlib.suppress(KeySupplyError, OutsideError):  # its own lifetime ends it otherwise
                 await self._peers[path[1]].void(txid, cause)
 
-    # -- relay --------------------------------------------------------------------------------
-
-    async def _send_hop(
-        self, association: Association, keys: Sequence[tuple[str, Secret]], txid: str, *, simulated: bool
-    ) -> bool:
-        """Wrap keys for the next node of the path and pass them on; True when a pad of the path was simulated."""
-        here = association.path.index(self.site)
-        far = association.path[here + 1]
-        link = self.topology.link_between(self.site, far)
-        count = len(keys) * atoms_for(association.size_bits) + _TAG_ATOMS
-        pad = await self.store.take_pad(
-            link, count, leave=self._leave(link, association), use=PadUse(txid, association.path)
-        )
-        place = pad.allotment
-        with pad.key as material:
-            simulated = simulated or place.simulated
-            plain = b"".join(bytes(key.reveal()) for _, key in keys)
-            header = _hop_header(
-                txid, association, [key_id for key_id, _ in keys], place, simulated=simulated
-            )
-            cipher, tag = seal_hop(plain, material.reveal()[: len(plain) + 32], header)
-        size = association.size_bits // 8
-        wrapped = tuple(
-            HopKey(key_id, cipher[n * size : (n + 1) * size]) for n, (key_id, _) in enumerate(keys)
-        )
-        further = await self._peers[far].relay(
-            Hop(txid, association, link, place.block_id, place.first, place.count, wrapped, tag, simulated)
-        )
-        return simulated or further
-
     async def accept_hop(self, hop: Hop, sender: str) -> bool:
-        """Take relayed keys from the neighbour `sender`: keep them at the path's end, else pass them on.
-
-        Returns whether a pad was simulated, here or further down the path. Raises KeySupplyError or
-        PolicyRefusal and then neither keeps nor passes anything.
-        """
-        path = hop.association.path
-        self.topology.check_path(path)
-        self._check_place_on_path(path, sender)
-        self._registry.check(hop.association)
-        if {sender, self.site} != set(self.topology.links.get(hop.link, ())):
-            raise PolicyRefusal(
-                "Q-POLICY-011", f"{sender} is no end of {hop.link}", "relay over a common link", sender
-            )
-        if hop.count < len(hop.keys) * atoms_for(hop.association.size_bits) + _TAG_ATOMS:
-            raise KeySupplyError("Q-KEY-023", "the pad of a hop is shorter than its keys and its tag",
-                                 "nothing was relayed; both nodes must run the same version", sender)  # fmt: skip
-        pad = await self.store.match_pad(
-            hop.link, hop.block_id, hop.first, hop.count, use=PadUse(hop.txid, path)
-        )
-        key_ids = [key.key_id for key in hop.keys]
-        place = Allotment("", hop.block_id, hop.first, hop.count, 0)
-        cipher = b"".join(key.cipher for key in hop.keys)
-        with pad.key as material:
-            header = _hop_header(hop.txid, hop.association, key_ids, place, simulated=hop.simulated)
-            plain = Secret(open_hop(cipher, hop.tag, material.reveal()[: len(cipher) + 32], header))
-        size = hop.association.size_bits // 8
-        with plain:
-            view = plain.reveal()
-            keys = [(key_id, Secret(view[n * size : (n + 1) * size])) for n, key_id in enumerate(key_ids)]
-        simulated = hop.simulated or pad.allotment.simulated
-        if self.site == path[-1]:
-            await self._keep_relayed(hop, keys, simulated=simulated)
-        else:
-            simulated = await self._send_hop(hop.association, keys, hop.txid, simulated=simulated)
-        for _, key in keys:
-            key.wipe()
-        return simulated
-
-    async def _keep_relayed(self, hop: Hop, keys: Sequence[tuple[str, Secret]], *, simulated: bool) -> None:
-        for key_id, key in keys:
-            event = Event(
-                "key.held", key_id, {"path": list[Json](hop.association.path), "target": hop.association.targets[0]},
-                simulated=simulated,
-            )  # fmt: skip
-            await self.store.hold(
-                hop.association, key_id, key, hop.txid, "target", simulated=simulated, also=[event]
-            )
-
-    def _check_place_on_path(self, path: tuple[str, ...], sender: str) -> None:
-        here = path.index(self.site) if self.site in path else 0
-        if here == 0 or path[here - 1] != sender:
-            raise PolicyRefusal(
-                "Q-POLICY-011", f"{sender} does not stand before {self.site} on the path {'-'.join(path)}",
-                "relay along neighbours only", sender,
-            )  # fmt: skip
+        """Take relayed keys from the neighbour `sender` (run.relay); whether a pad was simulated."""
+        return await self._relay.accept(hop, sender)
 
     # -- agreement (other end) ----------------------------------------------------------------
 
@@ -310,7 +223,7 @@ class KeyManager:
         if len(path) < 2:
             return PathSupply(1_000_000, 1e9, 0.0)
         link = self.topology.link_between(path[0], path[1])
-        cost = atoms_for(size_bits) + (_TAG_ATOMS if relayed else 0)
+        cost = atoms_for(size_bits) + (TAG_ATOMS if relayed else 0)
         stock = await self.store.stock(link, cost)
         free = stock.available - (self._held_back.get(link, 0) if sold else 0)
         meter, now = self._meters[link], self._clock.monotonic()
@@ -345,16 +258,4 @@ def _delivered(key_id: str, sae: str, association: Association) -> Event:
         "key.delivered", key_id,
         {"sae": sae, "target": association.targets[0], "path": list[Json](association.path),
          "size_bits": association.size_bits},
-    )  # fmt: skip
-
-
-def _hop_header(
-    txid: str, association: Association, key_ids: Sequence[str], place: Allotment, *, simulated: bool
-) -> bytes:
-    """What a hop's tag covers beside the wrapped keys (contract of key agreement, section 10)."""
-    return association_bytes(association) + canonical_json(
-        {
-            "txid": txid, "key_ids": list[Json](key_ids), "block": place.block_id.hex(), "first": place.first,
-            "count": place.count, "simulated": simulated,
-        }
     )  # fmt: skip

@@ -24,6 +24,11 @@ class Topology:
             links |= dict(zip(estate.link_names(name), corridor.hops, strict=True))
         return cls(links)
 
+    @property
+    def sites(self) -> set[str]:
+        """Every site at which a link ends."""
+        return {site for ends in self.links.values() for site in ends}
+
     def link_between(self, left: str, right: str) -> str:
         """The link of two neighbours; raises KeySupplyError Q-RELAY-001 when they are none."""
         for name, ends in self.links.items():

@@ -14,7 +14,9 @@ from qorridor.ports.peer_node import Hop, HopKey, PathSupply
 KEY_ID = "11111111-2222-4333-8444-555555555555"
 PAIR = Association("sae-a", ("sae-b",), 256, ("london", "hayes"))
 PLACE = Allotment(KEY_ID, bytes(16), 3, 1, 256, bytes(32))
-HOP = Hop(KEY_ID, PAIR, "lh", bytes(16), 1, 2, (HopKey(KEY_ID, bytes(32)),), bytes(16), simulated=True)
+HOP = Hop(
+    KEY_ID, PAIR, "lh", bytes(16), 1, 2, (HopKey(KEY_ID, bytes(32), bytes(32)),), bytes(16), True, bytes(16)
+)
 BIND = messages.bind_json("lh", PAIR, [PLACE], KEY_ID)
 
 json_values = st.recursive(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from qorridor.adapters.peers import messages
-from qorridor.adapters.wire import http
+from qorridor.adapters.wire import http, tls
 from qorridor.base.canonical import Json, canonical_json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.ports.key_store import Allotment, Association
@@ -57,6 +57,11 @@ class PeerClient:
         """Send one roll-over message and return the answer."""
         response = await self._control.request("POST", f"{PREFIX}/roll/{corridor}", frame, "application/cbor")
         return await self._expect(response)
+
+    async def mask(self) -> tuple[bytes, tls.Stream | None]:
+        """Have the far node keep a secret of the control connection; returns its id and that connection."""
+        response = await self._control.request("POST", f"{PREFIX}/mask")
+        return messages.read_mask(await self._expect(response)), self._control.stream
 
     def control_group(self) -> str:
         """The key exchange group of the control connection, as this end reads it; empty without one."""

@@ -40,7 +40,10 @@ def hop_json(hop: Hop) -> dict[str, Json]:
         "txid": hop.txid, "association": hop.association.as_json(), "link": hop.link,
         "block": hop.block_id.hex(), "first": hop.first, "count": hop.count, "tag": _base64(hop.tag),
         "simulated": hop.simulated,
-        "keys": [{"key_id": key.key_id, "cipher": _base64(key.cipher)} for key in hop.keys],
+        "mask": hop.mask_id.hex(),
+        "keys": [
+            {"key_id": key.key_id, "cipher": _base64(key.cipher), "digest": _base64(key.digest)} for key in hop.keys
+        ],
     }  # fmt: skip
 
 
@@ -93,12 +96,16 @@ class Fields:
         """A key_ID."""
         return names.key_id(self.text(name))
 
+    def hexadecimal(self, name: str) -> bytes:
+        """An id of 16 bytes."""
+        value = bytes.fromhex(self.text(name))
+        if len(value) != 16:
+            raise ValueError(f"{name} has not 16 bytes")
+        return value
+
     def block(self) -> bytes:
         """A block id of 16 bytes."""
-        value = bytes.fromhex(self.text("block"))
-        if len(value) != 16:
-            raise ValueError("block has not 16 bytes")
-        return value
+        return self.hexadecimal("block")
 
     def path(self, name: str = "path") -> tuple[str, ...]:
         """Names of nodes."""
@@ -159,12 +166,15 @@ def read_hop(body: bytes) -> Hop:
     """A relay call; raises ValueError."""
     fields = Fields(body)
     association = fields.association()
-    keys = tuple(HopKey(item.key_id("key_id"), item.data("cipher")) for item in fields.objects("keys"))
+    keys = tuple(
+        HopKey(item.key_id("key_id"), item.data("cipher"), item.data("digest"))
+        for item in fields.objects("keys")
+    )
     if any(len(key.cipher) != association.size_bits // 8 for key in keys):
         raise ValueError("a wrapped key has another size than the association says")
     return Hop(
         fields.key_id("txid"), association, fields.text("link"), fields.block(), fields.number("first"),
-        fields.number("count", 1024), keys, fields.data("tag"), fields.flag("simulated"),
+        fields.number("count", 1024), keys, fields.data("tag"), fields.flag("simulated"), fields.hexadecimal("mask"),
     )  # fmt: skip
 
 
@@ -192,3 +202,8 @@ def read_relayed(body: bytes) -> bool:
 def read_note(body: bytes) -> str:
     """The checkpoint that a neighbour holds, from its answer; raises ValueError."""
     return Fields(body).text("note", most=16384)
+
+
+def read_mask(body: bytes) -> bytes:
+    """The id of a connection's secret, from the far end's answer; raises ValueError."""
+    return Fields(body).hexadecimal("mask")

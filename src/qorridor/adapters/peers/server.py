@@ -7,6 +7,7 @@ from typing import Protocol
 
 from qorridor.adapters.peers import messages
 from qorridor.adapters.peers.client import PREFIX
+from qorridor.adapters.peers.masks import PeerMasks
 from qorridor.adapters.wire import http, tls
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import OutsideError, QorridorError
@@ -34,8 +35,11 @@ class Keeper(Protocol):
 class PeerServer:
     """Answers one node's neighbours."""
 
-    def __init__(self, manager: KeyManager, control: Control, keeper: Keeper, record: Record) -> None:
+    def __init__(
+        self, manager: KeyManager, control: Control, keeper: Keeper, record: Record, masks: PeerMasks
+    ) -> None:
         self._manager = manager
+        self._masks = masks
         self._control = control
         self._keeper = keeper
         self._record = record
@@ -47,7 +51,7 @@ class PeerServer:
             return
 
         async def handle(request: http.Request) -> http.Response:
-            return await self._answer(request, sender, stream.peer.group)
+            return await self._answer(request, sender, stream)
 
         await http.serve_requests(stream, handle)
 
@@ -68,12 +72,12 @@ class PeerServer:
             return None
         return identity.name
 
-    async def _answer(self, request: http.Request, sender: str, group: str) -> http.Response:
+    async def _answer(self, request: http.Request, sender: str, stream: tls.Stream) -> http.Response:
         what, _, rest = request.path.removeprefix(f"{PREFIX}/").partition("/")
         if request.method != "POST" or not request.path.startswith(f"{PREFIX}/"):
             return http.Response(404)
         try:
-            return http.Response(200, await self._dispatch(what, rest, request.body, sender, group))
+            return http.Response(200, await self._dispatch(what, rest, request.body, sender, stream))
         except ValueError as error:
             return _refusal(400, "Q-KME-048", str(error))
         except QorridorError as error:
@@ -88,7 +92,7 @@ class PeerServer:
             # 503 leaves the outcome open, 409 says that nothing was changed and nothing will be.
             return _refusal(503 if isinstance(error, OutsideError) else 409, error.code, error.cause)
 
-    async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, group: str) -> bytes:
+    async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, stream: tls.Stream) -> bytes:
         match what:
             case "bind":
                 await self._manager.accept_bind(*messages.read_bind(body), sender)
@@ -109,7 +113,9 @@ class PeerServer:
             case "held":
                 return canonical_json({"note": self._keeper.held(sender)})
             case "roll":
-                return await self._control(rest, sender, body, group)
+                return await self._control(rest, sender, body, stream.peer.group)
+            case "mask":
+                return canonical_json({"mask": self._masks.accept(sender, stream).hex()})
             case _:
                 raise ValueError(f"no call {what[:32]!r}")
         return b"{}"

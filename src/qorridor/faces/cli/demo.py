@@ -162,7 +162,7 @@ class Story:
         links = [link for status in now.statuses.values() for link in _links(status)]
         errors = sorted({f"{float(str(link['qber'])):.2%}" for link in links if link["qber"]})
         self.step(4, "run", f"corridor thames is HYBRID after {now.seconds:.0f} s: 2 simulated links (QBER {', '.join(errors)}), "
-                  f"3 nodes; hayes is a trusted node: it relays keys under one-time pads and sees them in clear",
+                  f"3 nodes; hayes is a trusted node: it relays keys from one-time pad to one-time pad, masked by both ends",
                   artefact=f"{base}/node-london … one state directory per process",
                   next_=f"qorridor watch --run {shlex.quote(base)}", state=now.state)  # fmt: skip
 
