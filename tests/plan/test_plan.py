@@ -34,7 +34,7 @@ def test_the_example_is_feasible_with_a_rate_and_a_margin():
     assert corridor.secret_key_rate == min(span.secret_key_rate for span in made.spans)
     assert corridor.reserve_keys == 720
     assert corridor.simulated
-    assert any("in clear" in note for note in corridor.notes)
+    assert any("off their one-time pads" in note for note in corridor.notes)
 
 
 def test_a_measured_loss_replaces_the_model():
