@@ -427,3 +427,23 @@ def test_a_full_disk_freezes_the_epoch_in_use_burns_nothing_and_rolls_go_on_afte
         assert corridor.wire.live() > live
 
     played(organisation, folder, body)
+
+
+def test_a_full_disk_does_not_keep_an_old_key_in_traffic(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(4):
+            await corridor.second()
+        with full_disk(corridor.stores["london"]), full_disk(corridor.stores["slough"]):
+            for _ in range(int(LIMITS.key_age_cap) + 6):
+                await corridor.second(supply=False)
+            assert {role for role, _ in corridor.wire.killed} == {"i", "r"}
+            assert corridor.wire.live() is None
+        last = max(corridor.wire.history)
+        await corridor.until(State.HYBRID)
+        for _ in range(4):
+            await corridor.second()
+        return last, corridor.wire.live()
+
+    last, live = played(organisation, folder, body)
+    assert live > last, "it opens on a fresh key"

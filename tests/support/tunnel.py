@@ -54,6 +54,10 @@ class Bench:
         self.far.close()
         old, self.exit = self.exit, Exit(PREFIX, "127.0.0.1", self.backend.sockets[0].getsockname()[1])
         old.kill()
+        left = [*old.mux._tasks]
+        for task in left:  # what a process that died would not do either
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
         await self.far.wait_closed()
         await self.open_exit(self.trunk_port)
 

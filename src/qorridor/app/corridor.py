@@ -344,7 +344,12 @@ class CorridorEnd:
              "record": record.digest.hex()},
             severity="P2" if closing or record.to is State.PQC_ONLY else "P4", corridor=self.terms.corridor,
         )  # fmt: skip
-        await self._store.write([StateRow(record.corridor, record.seq, record.encode()), event])
+        try:
+            await self._store.write([StateRow(record.corridor, record.seq, record.encode()), event])
+        except OutsideError:
+            if closing:  # traffic stops also where it cannot be noted; the record is tried again
+                await self._kill(record.cause)
+            raise
         self._history.last = record
         self.machine.enter(record.to, self._clock.monotonic(), record.cause)
         self._next_roll = -math.inf
@@ -357,8 +362,8 @@ class CorridorEnd:
         Tried again at each look until the encryptor has shown that it stopped.
         """
         self._to_kill = cause
-        await self._store.forget_outputs(self.terms.corridor, _EVERY_EPOCH)
         await self._encryptor.kill(cause)
+        await self._store.forget_outputs(self.terms.corridor, _EVERY_EPOCH)
         self._to_kill = ""
 
     async def _note_trouble(self, error: QorridorError) -> None:
