@@ -7,7 +7,7 @@ import pytest
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
 from tests.support.loop import run
-from tests.support.nodes import Net
+from tests.support.nodes import Net, block
 
 
 async def supplied(net, count=1):
@@ -122,5 +122,38 @@ def test_a_mask_is_taken_afresh_after_an_hour_and_only_the_newest_are_kept(organ
                 True
             ] * 4
             assert net.masks["slough"].known("hayes", ids[-1]) is None, "an id of one peer is nobody else's"
+
+    run(main())
+
+
+async def one_sided(net, site, sequences=(0, 1)):
+    """Both links distil blocks; the node at `site` dies before it has taken in its own."""
+    for link, ends in net.links.items():
+        for sequence in sequences:
+            for end in ends:
+                if end != site:
+                    await net.managers[end].ingest(block(link, sequence, 65))
+
+
+@pytest.mark.parametrize("lost_at", ["hayes", "slough"])
+@pytest.mark.parametrize("target", ["hayes", "slough"])
+def test_a_block_that_only_one_end_holds_costs_one_key_and_is_burnt(organisation, folder, lost_at, target):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await one_sided(net, lost_at)
+            await net.fill(sequences=(2, 3))
+            failed = 0
+            while failed < 4:
+                try:
+                    (key,) = await net.managers["london"].supply("a", "b", target, 1, 256)
+                    break
+                except KeySupplyError as error:
+                    assert error.code in {"Q-KEY-023", "Q-KEY-029"}
+                    failed += 1
+            assert failed <= 2
+            (far,) = await net.managers[target].collect("b", "a", [key.key_id])
+            assert far.key == key.key
+            for site, counts in (await net.counts()).items():
+                assert counts.missing == 0, site
 
     run(main())

@@ -24,7 +24,7 @@ from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
 from qorridor.run.agreement import ATOM_BYTES, atoms_for, owner
 from qorridor.run.registry import Registry
-from qorridor.run.relay import TAG_ATOMS, Relay
+from qorridor.run.relay import NOT_HELD, TAG_ATOMS, Relay
 from qorridor.run.supply_meter import SupplyMeter
 from qorridor.run.topology import Topology
 
@@ -113,8 +113,11 @@ class KeyManager:
         try:
             await self._peers[far].bind(link, association, allotments, txid)
         except KeySupplyError as error:
-            if error.code == _ENDS_DIFFER:
-                await self._burn_blocks(allotments)
+            if error.code in {
+                _ENDS_DIFFER,
+                NOT_HELD,
+            }:  # nothing of a block that only one end holds can be used
+                await self._burn_blocks(allotments, error.code)
             raise
         return [allotment.key_id for allotment in allotments]
 
@@ -122,10 +125,10 @@ class KeyManager:
         """Atoms of a link that a supply must leave: other SAEs never spend a corridor's floor and reserve."""
         return 0 if self._registry.is_own(association.initiator) else self._held_back.get(link, 0)
 
-    async def _burn_blocks(self, allotments: Sequence[Allotment]) -> None:
+    async def _burn_blocks(self, allotments: Sequence[Allotment], cause: str) -> None:
         """Give up whole blocks: where one key differs at the two ends, none of the block is trusted."""
         for block_id in {item.block_id for item in allotments}:
-            event = Event("key.sync", block_id.hex(), {"cause": "digest"}, severity="P2")
+            event = Event("key.sync", block_id.hex(), {"cause": cause}, severity="P2")
             await self.store.burn_block(block_id, "key-sync", [event])
 
     async def _make(self, association: Association, count: int, txid: str, *, here: bool) -> list[str]:
@@ -181,7 +184,8 @@ class KeyManager:
             await self.store.bind(link, association, allotments, txid, also=events)
         except KeySupplyError as error:
             if error.code == _ENDS_DIFFER:
-                await self._burn_blocks([item for item in allotments if item.key_id == error.where])
+                differing = [item for item in allotments if item.key_id == error.where]
+                await self._burn_blocks(differing, error.code)
             raise
 
     async def accept_void(self, txid: str, cause: str, sender: str) -> None:

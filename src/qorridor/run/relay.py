@@ -10,6 +10,7 @@ Source: contract of key agreement, section 10.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from qorridor.base.canonical import Json, canonical_json
 from qorridor.base.errors import KeySupplyError, PolicyRefusal
@@ -23,6 +24,7 @@ from qorridor.run.agreement import association_bytes, atoms_for
 from qorridor.run.registry import Registry
 from qorridor.run.topology import Topology
 
+NOT_HELD = "Q-KEY-023"
 TAG_ATOMS = 1
 """A hop's one-time tag key is one atom: r and s of Poly1305."""
 _UNKNOWN_MASK = "Q-KEY-031"
@@ -83,21 +85,21 @@ class Relay:
             HopKey(key.key_id, cipher[n * size : (n + 1) * size], key.digest)
             for n, key in enumerate(bare.keys)
         )
-        further = await self._peers[far].relay(
-            Hop(
-                txid,
-                association,
-                link,
-                place.block_id,
-                place.first,
-                place.count,
-                wrapped,
-                tag,
-                simulated,
-                mask_id,
-            )
-        )
+        try:
+            further = await self._peers[far].relay(replace(bare, keys=wrapped, tag=tag))
+        except KeySupplyError as error:
+            if error.code == NOT_HELD:
+                await self._give_block_up(link, place.block_id)
+            raise
         return simulated or further
+
+    async def _give_block_up(self, link: str, block_id: bytes) -> None:
+        """The next node does not hold a block of the common link: nothing of it can be used. The node before
+        is told under another code, for its own block is not meant."""
+        event = Event("key.sync", block_id.hex(), {"cause": NOT_HELD}, severity="P2")
+        await self._store.burn_block(block_id, "key-sync", [event])
+        raise KeySupplyError("Q-KEY-029", f"only one end of {link} holds the block that was to be used",
+                             "the block is burnt and the key is void; ask again", link)  # fmt: skip
 
     async def accept(self, hop: Hop, sender: str) -> bool:
         """Take relayed keys from the neighbour `sender`: keep them at the path's end, else pass them on.
