@@ -148,10 +148,6 @@ def test_a_policy_that_says_stop_ends_the_traffic_at_both_ends_and_opens_again_b
         killed = list(corridor.wire.killed)
         for _ in range(4):
             await corridor.second(supply=False)
-        print(
-            [str(e.machine.state) for e in corridor.ends.values()], corridor.wire.__dict__, corridor.troubles
-        )
-        print([[(str(r.to), r.seq, r.cause) for r in await corridor.records(s)] for s in ENDS])
         assert corridor.wire.live() is None
         await corridor.until(State.HYBRID)
         await corridor.second()
@@ -447,3 +443,134 @@ def test_a_full_disk_does_not_keep_an_old_key_in_traffic(organisation, folder):
 
     last, live = played(organisation, folder, body)
     assert live > last, "it opens on a fresh key"
+
+
+async def say(corridor, record, sender="london"):
+    """Send one record as it is."""
+    end, other = corridor.ends[sender], ENDS[1 - ENDS.index(sender)]
+    data = frame("STATE", record=record.encode(), public=end._signer.public).encode()
+    return await corridor.clients[sender][other].control("thames", data)
+
+
+def proposed(corridor, to, cause, deadline=0, sender="london"):
+    end = corridor.ends[sender]
+    return end._history.propose(
+        end.machine.state, Proposal(to, cause), 1, (0, 4, 1, 2000), deadline, int(corridor.clock.now())
+    )
+
+
+def test_a_signature_in_its_name_that_an_end_has_not_made_counts_for_nothing(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        for _ in range(8):
+            await corridor.second()
+        corridor.ends["slough"].machine.since = corridor.clock.monotonic()
+        await say(corridor, proposed(corridor, State.CACHED, "no-fresh-key").signed("r", b"x"))
+        return corridor.ends["slough"].machine.state, len(await corridor.records("slough"))
+
+    assert played(organisation, folder, body) == (State.HYBRID, 1)
+
+
+def test_a_closing_while_a_proposal_is_judged_stands(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        await corridor.until(State.CACHED, supply=False)
+        far = corridor.ends["slough"]
+        corridor.clock.time += 8
+        measure = far._manager.path_supply
+
+        async def slow(*given, **more):
+            far._manager.path_supply = measure
+            seen = await measure(*given, **more)
+            await far._move(Proposal(State.FAIL_CLOSED, "key-age"))
+            return seen
+
+        far._manager.path_supply = slow
+        record = proposed(
+            corridor, State.PQC_ONLY, "exhausted", corridor.ends["london"]._deadline(State.PQC_ONLY)
+        )
+        await say(corridor, record)
+        return far.machine.state, [str(kept.to) for kept in await corridor.records("slough")]
+
+    assert played(organisation, folder, body) == (State.FAIL_CLOSED, ["HYBRID", "CACHED", "FAIL_CLOSED"])
+
+
+def test_a_closing_that_overtakes_an_answer_stands(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        near, far = corridor.ends.values()
+        corridor.clock.time += 3
+        send = near._control_bytes
+
+        async def overtaken(data):
+            near._control_bytes = send
+            answer = await send(data)
+            await far._move(Proposal(State.FAIL_CLOSED, "kill-switch"))
+            return answer
+
+        near._control_bytes = overtaken
+        await near._move(Proposal(State.CACHED, "no-fresh-key"))
+        for _ in range(30):
+            await corridor.second()
+        return [(end.machine.state, end.machine.closed_by) for end in corridor.ends.values()]
+
+    assert played(organisation, folder, body) == [(State.FAIL_CLOSED, "kill-switch")] * 2
+
+
+def test_no_later_closing_replaces_a_cause_that_people_must_release(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        near, far = corridor.ends.values()
+        await near._move(Proposal(State.FAIL_CLOSED, "mac-mismatch"))
+        record = proposed(corridor, State.FAIL_CLOSED, "restart", sender="slough")
+        await say(corridor, record, "slough")
+        far._history.last, far.machine.closed_by = record, "restart"
+        for _ in range(20):
+            await corridor.second()
+        for site in ENDS:
+            await corridor.build(site).restore()
+        for _ in range(5):
+            await corridor.second()
+        return corridor.ends["london"].machine.state, corridor.ends["london"].machine.closed_by
+
+    assert played(organisation, folder, body) == (State.FAIL_CLOSED, "mac-mismatch")
+
+
+@pytest.mark.parametrize("seq", [2**53, 2**63, 2**64 - 1])
+def test_numbers_that_nothing_can_hold_are_refused(organisation, folder, seq):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        end = corridor.ends["london"]
+        record = replace(proposed(corridor, State.FAIL_CLOSED, "restart"), seq=seq, signature_i=b"")
+        with pytest.raises(OutsideError):
+            await say(corridor, end._history.signed(record))
+        await corridor.second()
+        return corridor.ends["slough"].machine.state
+
+    assert played(organisation, folder, body) is State.HYBRID
+
+
+def test_neither_a_transition_nor_a_restart_makes_a_key_younger(organisation, folder):
+    async def body(corridor):
+        await corridor.until(State.HYBRID)
+        await corridor.second()
+        installed = corridor.clock.time
+        for end in corridor.ends.values():
+            end._initiator.roll = _never
+        while corridor.clock.time < installed + LIMITS.key_age_cap - 2:
+            await corridor.second(supply=int(corridor.clock.time) % 20 < 2)
+        for site in ENDS:
+            await corridor.build(site).restore()
+            corridor.ends[site]._initiator.roll = _never
+        assert corridor.wire.live() is not None
+        passed = 0
+        while corridor.wire.live() is not None:
+            passed += 1
+            await corridor.second()
+        return passed
+
+    assert played(organisation, folder, body) <= 6
+
+
+async def _never(*_):
+    raise OutsideError("Q-KME-044", "no answer", "repeat it")

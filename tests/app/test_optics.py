@@ -79,7 +79,6 @@ def test_faults_are_injected_answered_and_cleared(tmp_path):
             assert (await ask("intercept", fraction="0.25"))["intercept"] == "0.25"
             assert (await ask("bend", loss="3"))["bend"] == "3.0"
             assert (await ask("cut"))["cut"] is True
-            assert "range" in (await ask("drift", error="0.7"))["cause"] or True
             for wrong in (await ask("drift", error="0.7"), await ask("melt"), await ask("intercept"),
                           await ask("intercept", fraction="much")):  # fmt: skip
                 assert wrong["code"] == "Q-LINK-003"

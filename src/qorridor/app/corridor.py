@@ -18,7 +18,7 @@ from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, Qo
 from qorridor.combine.context import Mode
 from qorridor.ports.encryptor import Encryptor
 from qorridor.ports.peer_node import PathSupply
-from qorridor.ports.rolls import KeyExchange, RollRow, RollStore, Row, StateRow
+from qorridor.ports.rolls import LOOK_BACK, KeyExchange, RollRow, RollStore, Row, StateRow
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
@@ -29,7 +29,7 @@ from qorridor.run.roll_frames import Frame, frame, read_frame
 from qorridor.run.roll_initiator import RollAborted, RollInitiator
 from qorridor.run.roll_responder import RollResponder
 from qorridor.run.roll_terms import RollTerms
-from qorridor.run.transition import Transition, read_transition
+from qorridor.run.transition import Transition, read_transition, times_in
 
 TICK_SECONDS = 0.25
 RETRY_SECONDS = 1.0
@@ -60,6 +60,7 @@ class CorridorEnd:
         self._alarm = policy_alarm
         self._lock = asyncio.Lock()
         self._to_kill = ""
+        self._entering = asyncio.Lock()
         self._epoch, self._rolled_at = 0, -math.inf
         self._mismatches = self._empty = 0
         self._told: dict[str, float] = {}
@@ -140,7 +141,9 @@ class CorridorEnd:
         if row is not None:
             last = self._history.last = read_transition(row.record)
             kept = [read_transition(row.record) for row in await self._store.states(self.terms.corridor)]
-            self._remember_episodes(kept)
+            offset = self._clock.monotonic() - self._clock.now()
+            spent = times_in(State.PQC_ONLY, kept, self._clock.now())
+            self.machine.episodes = [(begin + offset, end + offset) for begin, end in spent]
             self.machine.enter(last.to, self._clock.monotonic(), last.cause)
             if last.deadline:  # never later than this end's own bound, whatever the record says
                 left = self._clock.monotonic() + last.deadline - self._clock.now()
@@ -153,18 +156,14 @@ class CorridorEnd:
             epoch = await recover()
             if epoch is not None:
                 self._note_roll(epoch)
+                self._rolled_at -= await self._age_of(epoch)
         except QorridorError as error:
             await self._note_trouble(error)
 
-    def _remember_episodes(self, records: Sequence[Transition]) -> None:
-        """The times in PQC_ONLY that the records tell of; the last one goes on until now."""
-        offset = self._clock.monotonic() - self._clock.now()
-        ends = [float(record.time) for record in records[1:]] + [self._clock.now()]
-        self.machine.episodes = [
-            (record.time + offset, end + offset)
-            for record, end in zip(records, ends, strict=True)
-            if record.to is State.PQC_ONLY
-        ]
+    async def _age_of(self, epoch: int) -> float:
+        """Seconds since an epoch was installed, over a restart."""
+        rows = await self._store.rolls(self.terms.corridor, LOOK_BACK)
+        return max(0.0, *(self._clock.now() - row.at for row in rows if row.epoch == epoch), 0.0)
 
     async def tick(self) -> None:
         """One observation and what follows from it: a transition, a roll, or nothing."""
@@ -185,7 +184,7 @@ class CorridorEnd:
     def _observation(self, now: float) -> Observation:
         supply = self.supply
         silence = supply.silence + (now - self._supply_at if math.isfinite(self._supply_at) else 0.0)
-        age = now - self._rolled_at if self._epoch else math.inf
+        age = now - (self._rolled_at if self._epoch else self.machine.since)
         return Observation(now, supply.left, supply.fresh, silence, age, self._alarm_now(), self._empty)
 
     def _alarm_now(self) -> str:
@@ -239,6 +238,8 @@ class CorridorEnd:
             self._note_roll(epoch)
 
     def _note_roll(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return  # a repeated message makes no key younger
         self._epoch, self._rolled_at = epoch, self._clock.monotonic()
         self.rolls_done += 1
 
@@ -250,25 +251,38 @@ class CorridorEnd:
     # -- state --------------------------------------------------------------------------------
 
     async def _move(self, proposal: Proposal) -> None:
-        record = self._history.propose(
+        if proposal.to is State.FAIL_CLOSED:
+            if (closing := await self._close(proposal)) is not None:
+                await self._send_state(closing)
+            return
+        answer = await self._send_state(self._proposed(proposal))
+        last = self._history.last
+        if not await self._adopt(answer) and last is not None and self._history.has_signed(last):
+            await self._send_state(last)  # it is behind: both go on from what this end holds
+
+    async def _close(self, proposal: Proposal) -> Transition | None:
+        """Alone and at once; the other end is told afterwards. None when it was closed meanwhile."""
+        async with self._entering:
+            if self.machine.state is State.FAIL_CLOSED:
+                return None
+            record = self._proposed(proposal)
+            await self._enter(record)
+            return record
+
+    async def _adopt(self, told: Transition) -> bool:
+        """Enter a record that the other end shows, if it may be the next one still."""
+        record = self._history.trusted(told)
+        async with self._entering:
+            entered = record.is_complete and self._history.is_from_other(record) and self._may_enter(record)
+            if entered:
+                await self._enter(record)
+            return entered
+
+    def _proposed(self, proposal: Proposal) -> Transition:
+        return self._history.propose(
             self.machine.state, proposal, self._epoch, self._supply_told(), self._deadline(proposal.to),
             int(self._clock.now()),
         )  # fmt: skip
-        if record.to is State.FAIL_CLOSED:
-            await self._enter(record)  # alone and at once; the other end is told afterwards
-            await self._send_state(record)
-            return
-        answer = await self._send_state(record)
-        if (
-            answer.payload() == record.payload()
-            and answer.is_complete
-            and self._history.is_from_other(answer)
-        ):
-            await self._enter(answer)
-        elif self._history.is_from_other(answer) and self._may_enter(answer):
-            await self._enter(answer)  # the other end was ahead: an earlier answer was lost
-        elif self._history.last is not None:
-            await self._send_state(self._history.last)  # it is behind: both go on from what this end holds
 
     def _supply_told(self) -> tuple[int, int, int, int]:
         limits = self.machine.limits
@@ -292,12 +306,23 @@ class CorridorEnd:
         record = read_transition(told)
         if not self._history.is_from_other(record):
             raise ValueError("the transition record is not signed by the other end")
+        record = self._history.trusted(record)
         if self._history.is_fork(record):
             self._alarm = "state-fork"
         elif self._may_enter(record) and await self._agrees(record):
-            await self._enter(record if record.is_complete else self._history.signed(record))
+            await self._adopt(record if record.is_complete else self._history.signed(record))
         last = self._history.last if self._history.last is not None else record
         return frame("STATE", record=last.encode(), public=self._signer.public)
+
+    def _may_enter(self, record: Transition) -> bool:
+        """Whether this end goes where the other one says: its own alarms and its own policy come first."""
+        if not self.machine.opens_by_itself:
+            return False  # people release it; nothing that the other end says changes why it is closed
+        if record.to is not State.FAIL_CLOSED and (
+            self._alarm_now() or not self.machine.allows(record.to, self._clock.monotonic())
+        ):
+            return False
+        return self._history.may_be_next(record, self.machine.state)
 
     async def _agrees(self, record: Transition) -> bool:
         """Whether nothing that this end sees for itself contradicts what it is asked to sign."""
@@ -325,14 +350,6 @@ class CorridorEnd:
         except (OutsideError, KeySupplyError):
             return ""  # nothing is seen from here: no contradiction
         return "keys arrive here" if self.machine.is_supplied(seen.fresh, seen.silence) else ""
-
-    def _may_enter(self, record: Transition) -> bool:
-        """Whether this end goes where the other one says: its own alarms and its own policy come first."""
-        if record.to is not State.FAIL_CLOSED and (
-            self._alarm_now() or not self.machine.allows(record.to, self._clock.monotonic())
-        ):
-            return False
-        return self._history.may_be_next(record, self.machine.state)
 
     async def _enter(self, record: Transition) -> None:
         closing = record.to is State.FAIL_CLOSED
@@ -363,6 +380,7 @@ class CorridorEnd:
         """
         self._to_kill = cause
         await self._encryptor.kill(cause)
+        self._epoch = 0
         await self._store.forget_outputs(self.terms.corridor, _EVERY_EPOCH)
         self._to_kill = ""
 

@@ -123,8 +123,8 @@ async def _ready(operator: Operator, route: Route) -> dict[str, Any]:
     if State(status["state"]).mode is None or not status["epoch"]:
         cause = f" ({status['cause']})" if status["cause"] else ""
         raise PolicyRefusal(
-            "Q-POLICY-032", f"the corridor {route.corridor} is {status['state']}{cause} and carries no traffic",
-            "look with `qorridor watch`; it opens by itself when its key supply returns", route.origin,
+            "Q-POLICY-033", f"the corridor {route.corridor} is {status['state']}{cause} and carries no traffic",
+            "look with `qorridor watch`; after a want of key or a restart it opens by itself", route.origin,
         )  # fmt: skip
     return status
 

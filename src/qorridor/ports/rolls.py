@@ -12,7 +12,8 @@ from qorridor.records.events import Event
 
 @dataclass(frozen=True, slots=True)
 class RollRow:
-    """One end's memory of one epoch; `outputs` is sealed by the store, empty when there are none.
+    """One end's memory of one epoch; `outputs` is sealed by the store, empty when there are none, and the
+    store notes when the row was written (`at`, seconds since the epoch of POSIX).
 
     Phases of the initiator: prepared, committed, installed, done; of the responder: derived,
     committed, done; of both: aborted.
@@ -23,6 +24,7 @@ class RollRow:
     role: str
     phase: str
     outputs: Secret | None = None
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

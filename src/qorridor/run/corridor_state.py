@@ -172,6 +172,11 @@ class CorridorState:
         self.state, self.since, self.closed_by = state, now, cause
         self._changes.append(now)
 
+    @property
+    def opens_by_itself(self) -> bool:
+        """False after a closing that people must release."""
+        return self.state is not State.FAIL_CLOSED or self.closed_by in _OPENS_BY_ITSELF
+
     def must_close(self, seen: Observation) -> Proposal | None:
         """FAIL_CLOSED, for what needs no look at the supply: an alarm, an old key, the end of the time box."""
         closing = None if self.state is State.FAIL_CLOSED else self._closing(seen)
@@ -180,7 +185,7 @@ class CorridorState:
     def allows(self, to: State, now: float) -> bool:
         """Whether this end's own policy lets the corridor go there now."""
         if self.state is State.FAIL_CLOSED and to is not State.FAIL_CLOSED:
-            return self.closed_by in _OPENS_BY_ITSELF
+            return self.opens_by_itself
         return to is not State.PQC_ONLY or (self.limits.fallback == "pqc" and self.fallback_left(now) > 0)
 
     def is_early(self, now: float) -> bool:
@@ -231,8 +236,7 @@ class CorridorState:
             return seen.alarm
         if self.state is State.PQC_ONLY and seen.now >= self.episode_deadline:
             return "fallback-limit"
-        settled = seen.now - self.since > self.limits.key_age_cap
-        if self.state is not State.FAIL_CLOSED and settled and seen.epoch_age > self.limits.key_age_cap:
+        if self.state is not State.FAIL_CLOSED and seen.epoch_age > self.limits.key_age_cap:
             return "key-age"
         return None
 

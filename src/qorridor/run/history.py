@@ -57,6 +57,14 @@ class History:
         """Whether the other end has signed it."""
         return self._verified(record, self._other, "r" if self._role == "i" else "i")
 
+    def trusted(self, record: Transition) -> Transition:
+        """The record without a signature in this end's name that this end has not made."""
+        return record if self.has_signed(record) else record.signed(self._role, b"")
+
+    def has_signed(self, record: Transition) -> bool:
+        """Whether this end has signed it."""
+        return self._verified(record, self._own, self._role)
+
     def may_be_next(self, record: Transition, state: State) -> bool:
         """Whether a record that the other end has signed may become the newest one here."""
         last = self.last
@@ -67,7 +75,7 @@ class History:
         if (
             record.to is not State.FAIL_CLOSED
         ):  # records that are missing here: its own signature is on this one
-            return record.seq > self.seq and self._verified(record, self._own, self._role)
+            return record.seq > self.seq and self.has_signed(record)
         return last is None or record.seq > last.seq or (record.seq == last.seq and self._wins(record, last))
 
     def _wins(self, record: Transition, last: Transition) -> bool:
@@ -82,7 +90,7 @@ class History:
         both = [item for item in (record, last) if item is not None and item.signature_i and item.signature_r]
         return (
             last is not None and len(both) == 2 and record.seq == last.seq and record.digest != last.digest
-            and self.is_from_other(record) and self._verified(record, self._own, self._role)
+            and self.is_from_other(record) and self.has_signed(record)
         )  # fmt: skip
 
     def _verified(self, record: Transition, site: str, role: Literal["i", "r"]) -> bool:

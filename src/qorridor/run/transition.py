@@ -6,6 +6,7 @@ Source: contract of roll-over, section 6. A record with one signature is legal o
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -76,12 +77,19 @@ def read_transition(data: bytes) -> Transition:
             0: "qorridor/state/1", 1: str(corridor), 2: int(seq), 3: str(origin), 4: str(to), 5: str(cause),
             6: int(epoch), 7: bytes(policy), 8: [int(left), int(floor), int(keys), int(interval)],
             9: "i" | "r" as proposer, 10: bytes(previous), 11: int(deadline), 12: int(time),
-        } if isinstance(fields, dict) and len(fields) == 13:  # fmt: skip
+        } if isinstance(fields, dict) and len(fields) == 13 and _fit(
+            seq, epoch, left, floor, keys, interval, deadline, time
+        ):  # fmt: skip
             return Transition(
                 corridor, seq, State(origin), State(to), cause, epoch, policy, (left, floor, keys, interval),
                 proposer, previous, deadline, time, signature_i, signature_r,
             )  # fmt: skip
     raise ValueError("this is no transition record")
+
+
+def _fit(*numbers: int) -> bool:
+    """Numbers that a store and a journal can hold."""
+    return all(0 <= number < 1 << 53 for number in numbers)
 
 
 _WAYS = {
@@ -105,3 +113,11 @@ def follows(record: Transition, last: Transition | None, state: State) -> str:
     if record.to not in _WAYS[state]:
         return "way"
     return ""
+
+
+def times_in(state: State, records: Sequence[Transition], until: float) -> list[tuple[float, float]]:
+    """Begin and end of each time in `state` that records in order tell of, POSIX seconds; the last goes on."""
+    ends = [float(record.time) for record in records[1:]] + [until]
+    return [
+        (float(record.time), end) for record, end in zip(records, ends, strict=True) if record.to is state
+    ]

@@ -34,12 +34,12 @@ class Rolls:
     def newest(self, corridor: str, most: int) -> list[RollRow]:
         """The newest epochs of a corridor, newest first."""
         rows = self._db.execute(
-            "SELECT corridor, epoch, role, phase, sealed FROM roll WHERE corridor = ? ORDER BY epoch DESC LIMIT ?",
+            "SELECT corridor, epoch, role, phase, sealed, at FROM roll WHERE corridor = ? ORDER BY epoch DESC LIMIT ?",
             (corridor, most),
         ).fetchall()
         return [
-            RollRow(name, epoch, role, phase, self._opened(name, epoch, sealed))
-            for name, epoch, role, phase, sealed in rows
+            RollRow(name, epoch, role, phase, self._opened(name, epoch, sealed), at)
+            for name, epoch, role, phase, sealed, at in rows
         ]
 
     def _opened(self, corridor: str, epoch: int, sealed: bytes | None) -> Secret | None:

@@ -246,7 +246,7 @@ class Story:
         pki = f"{base}/sae-{near}/pki"
         self._line(f"\nStaying. The tunnel's entry is {host}:{port}; it forwards to the service at slough.")
         self._line(
-            "Your own TCP port through the tunnel:  qorridor demo --stay --forward 127.0.0.1:YOUR_PORT"
+            "Your own TCP port through the tunnel, after Ctrl-C:  qorridor demo --stay --forward 127.0.0.1:YOUR_PORT"
         )
         self._line(f"A key by hand:  qorridor sae get --as {near} --for {far} --run {base}")
         self._line(
