@@ -167,7 +167,7 @@ def test_a_closed_corridor_sends_nothing(tmp_path, file, monkeypatch):
             monkeypatch.setitem(statuses.STATUS, "corridors", [statuses.END | change])
             with pytest.raises(PolicyRefusal) as caught:
                 await exchange(run, file, "london", "slough", tmp_path / "out", lambda _: None)
-            assert caught.value.code == "Q-POLICY-032"
+            assert caught.value.code == "Q-POLICY-033"
         monkeypatch.setitem(statuses.STATUS, "corridors", [])
         with pytest.raises(OutsideError) as caught:
             await exchange(run, file, "london", "slough", tmp_path / "out", lambda _: None)

@@ -18,7 +18,10 @@ from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_notes import Notes
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import EvidenceError, KeySupplyError, OutsideError
+from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Association
 from qorridor.records.events import Event
+from qorridor.records.keys import KeyBlock
 from tests.support.loop import run, until
 from tests.support.world import Clock
 
@@ -340,3 +343,64 @@ def test_whatever_a_neighbour_shows_is_kept_or_refused_with_a_word(tmp_path, bod
     holder = Checkpoints(tmp_path / "hayes", "test/qorridor", ("london",), None)
     with pytest.raises((ValueError, EvidenceError)):
         holder.keep("london", body)
+
+
+async def stocked(store):
+    """A key that waits for its SAE, and a block with more."""
+    pair = Association("a", ("b",), 256, ("london", "hayes"))
+    await store.ingest(
+        KeyBlock("lh", bytes(16), 0, Secret(bytes(640)), simulated=True, epsilon="0"), owned=True, keep=20
+    )
+    await store.reserve("lh", pair, 1, "t")
+    await store.ready("t")
+
+
+def test_an_old_copy_of_a_node_voids_every_key_of_its_store(tmp_path):
+    async def main():
+        store, journal = opened(tmp_path)
+        neighbours = {"near": Neighbour(tmp_path / "near")}
+        await stocked(store)
+        await grown(store, journal, neighbours, "a")
+        await store.close()
+        for part in ("store", "journal"):
+            shutil.copytree(tmp_path / part, tmp_path / "backup" / part)
+        shutil.copy(tmp_path / "root.key", tmp_path / "backup")
+        store, journal = opened(tmp_path)
+        await grown(store, journal, neighbours, "b", "c")
+        whole = await store.count()
+        await store.close()
+        old, late = opened(tmp_path / "backup")
+        life = old.incarnation
+        assert not late.is_compared()
+        await late.ask(neighbours)
+        counts, events = (
+            await old.count(),
+            [json.loads(leaf)["type"] for _, leaf in await old.events_after(0)],
+        )
+        await old.close()
+        return whole, counts, late.is_compared(), life != old.incarnation, events
+
+    whole, counts, compared, renewed, events = run(main())
+    assert whole.bound == 256
+    assert counts.available == counts.bound == counts.missing == 0
+    assert counts.void == 640 * 8
+    assert compared
+    assert renewed
+    assert events.count("key.store-restored") == 1
+
+
+def test_a_neighbour_that_shows_garbage_voids_no_key(tmp_path):
+    class Liar:
+        async def held_checkpoint(self):
+            return "garbage"
+
+    async def main():
+        store, journal = opened(tmp_path)
+        await stocked(store)
+        await journal.sequence()
+        await journal.ask({"near": Liar()})
+        counts = await store.count()
+        await store.close()
+        return counts
+
+    assert run(main()).bound == 256

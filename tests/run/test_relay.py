@@ -116,7 +116,6 @@ def test_a_mask_is_taken_afresh_after_an_hour_and_only_the_newest_are_kept(organ
                 ids.append((await net.masks["london"].towards("slough")).mask_id)
                 assert (await net.masks["london"].towards("slough")).mask_id == ids[-1]
                 net.clock.time += 3601
-                net.clients["london"]["slough"].close()
             assert len(set(ids)) == 6
             assert [net.masks["slough"].known("london", one) is not None for one in ids] == [False] * 2 + [
                 True
@@ -155,5 +154,24 @@ def test_a_block_that_only_one_end_holds_costs_one_key_and_is_burnt(organisation
             assert far.key == key.key
             for site, counts in (await net.counts()).items():
                 assert counts.missing == 0, site
+
+    run(main())
+
+
+def test_no_key_leaves_a_node_before_it_knows_that_its_store_is_no_old_copy(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            near = await supplied(net)
+            before = await net.counts()
+            for site in ("london", "slough"):
+                net.managers[site].is_settled = lambda: False
+            for call in (supplied(net), collected(net, near)):
+                with pytest.raises(KeySupplyError) as early:
+                    await call
+                assert early.value.code == "Q-KEY-035"
+            assert await net.counts() == before
+            net.managers["slough"].is_settled = lambda: True
+            assert [key.key for key in await collected(net, near)] == [near[0].key]
 
     run(main())

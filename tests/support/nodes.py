@@ -82,7 +82,9 @@ class Net:
         self.stores[site] = SqliteStore(home, root_sealer(home / "root.key"), self.clock, site)
         self.clients[site] = {other: self._client(site, other) for other in self._sites() - {site}}
         self.masks[site] = PeerMasks(
-            {other: peer.mask for other, peer in self.clients[site].items()}, self.clock
+            {other: peer.mask for other, peer in self.clients[site].items()},
+            self.clock,
+            Entropy(f"mask-{site}"),
         )
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,

@@ -132,12 +132,13 @@ class Node:
         far = {
             site: self.peers.get(site) or self._peer(site) for site in self.topology.sites - {settings.site}
         }
-        self.masks = PeerMasks({site: peer.mask for site, peer in far.items()}, self.clock)
+        self.masks = PeerMasks({site: peer.mask for site, peer in far.items()}, self.clock, self.entropy)
         self.manager = KeyManager(
             settings.site, self.topology, self.store, self.peers, self.clock, self.entropy,
             keep=keep, window=window, registry=Registry(self.saes), masks=self.masks,
             held_back={link: held_back(self.estate, link, settings.site) for link in keep},
         )  # fmt: skip
+        self.manager.is_settled = self.journal.is_compared
         await self._build_corridors()
         self._build_links(keep)
         addresses = await self._listen()

@@ -29,6 +29,10 @@ PATIENCE_SECONDS = 30.0
 """A neighbour that cannot be reached holds up the first signature this long; it is asked all the same later."""
 
 
+class _OldCopyError(ValueError):
+    """A note that this very log has signed, and from which it does not go on."""
+
+
 class NodeJournal:
     """Sequences one node's events, signs them, and leaves the checkpoints with its neighbours."""
 
@@ -39,7 +43,8 @@ class NodeJournal:
         self._held: dict[str, int] = {}
         """Records of this log that each neighbour holds; who has not answered yet is missing."""
         self._note, self._noted = "", 0
-        self._is_fork = False
+        self._is_fork = self._alone = False
+        self._started = time.monotonic()
         self._may_sign = False
 
     @property
@@ -47,9 +52,14 @@ class NodeJournal:
         """Records in the journal."""
         return self._journal.size
 
+    def is_compared(self) -> bool:
+        """Whether a neighbour has said what it holds of this log, or none could be asked for half a minute."""
+        return bool(self._held) or self._alone or time.monotonic() - self._started > PATIENCE_SECONDS
+
     async def run(self, peers: Mapping[str, PeerClient]) -> None:
         """Sequence, ask and sign until cancelled."""
         started, asked_at, signed_at = time.monotonic(), 0.0, 0.0
+        self._alone = not peers
         while True:
             await asyncio.sleep(SEQUENCE_SECONDS)
             now = time.monotonic()
@@ -109,6 +119,10 @@ class NodeJournal:
         try:
             self._held[site] = self._checked(note)
         except (EvidenceError, ValueError) as error:
+            if isinstance(
+                error, _OldCopyError
+            ):  # an old copy of this node: its keys may have been spent since
+                await self._store.quarantine()
             self._held[site] = -1
             self._stop_signing(site, note, error)
 
@@ -118,7 +132,7 @@ class NodeJournal:
             return 0
         held = open_note(note, [read_key(key) for key in self._journal.verification_keys])
         if held.size > self._journal.size or self._journal.root_at(held.size) != held.root:
-            raise ValueError(f"it ends at record {held.size}, this journal has {self._journal.size}")
+            raise _OldCopyError(f"it ends at record {held.size}, this journal has {self._journal.size}")
         return held.size
 
     def _stop_signing(self, site: str, note: str, error: Exception) -> None:

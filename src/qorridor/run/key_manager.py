@@ -10,7 +10,7 @@ output here: the store and the neighbours are ports.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from qorridor.base import names
 from qorridor.base.canonical import Json
@@ -50,6 +50,8 @@ class KeyManager:
         self._entropy = entropy
         self._keep = keep
         self._meters = {link: SupplyMeter(window) for link in topology.links_of(site)}
+        self.is_settled: Callable[[], bool] = lambda: True
+        """False while it is not known yet whether the store is an old copy of itself: no key leaves it."""
         self._relay = Relay(site, topology, store, peers, registry, masks, self._leave)
 
     # -- blocks from the links ----------------------------------------------------------------
@@ -86,6 +88,7 @@ class KeyManager:
         path = path or self.topology.path(self.site, target_site)
         association = Association(initiator, (target,), size_bits, path)
         self._registry.check(association)
+        self._require_settled()
         txid = names.key_id_text(self._entropy.draw(16))
         try:
             key_ids = await self._agree(association, count, txid)
@@ -95,6 +98,13 @@ class KeyManager:
             raise
         events = [_delivered(key_id, initiator, association) for key_id in key_ids]
         return await self.store.deliver(key_ids, initiator, as_initiator=True, also=[*events, *also])
+
+    def _require_settled(self) -> None:
+        if not self.is_settled():
+            raise KeySupplyError(
+                "Q-KEY-035", f"{self.site} has just started and compares its records with its neighbours' first",
+                "ask again in a moment; without any neighbour it takes half a minute", self.site,
+            )  # fmt: skip
 
     async def _agree(self, association: Association, count: int, txid: str) -> list[str]:
         path = association.path
@@ -210,6 +220,7 @@ class KeyManager:
         self, target: str, initiator: str, key_ids: Sequence[str], also: Sequence[Row] = ()
     ) -> list[DeliveredKey]:
         """Keys that `initiator` has asked for, handed to `target` once; all or none."""
+        self._require_settled()
         events = [
             Event("key.collected", key_id, {"target": target, "initiator": initiator}) for key_id in key_ids
         ]

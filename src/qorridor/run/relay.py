@@ -147,7 +147,7 @@ class Relay:
                                  "nothing was relayed; both nodes must run the same version", sender)  # fmt: skip
 
     async def _keep(self, hop: Hop, keys: Sequence[tuple[HopKey, Secret]], *, simulated: bool) -> None:
-        """Unmask and hold all keys, or none."""
+        """Unmask and check all keys before the first is held."""
         path = hop.association.path
         secret = self._masks.known(path[0], hop.mask_id)
         if secret is None:

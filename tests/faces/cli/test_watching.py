@@ -58,6 +58,17 @@ def test_the_tables_show_links_keys_and_flows_with_their_label():
     assert "14/4" in shown
 
 
+def test_every_alarm_that_stands_is_shown_with_its_remedy():
+    alarm = {
+        "alarm": "journal-fork",
+        "code": "Q-PROOF-044",
+        "cause": "it does not go on",
+        "remedy": "restore it",
+    }
+    shown = text({"london": status() | {"alarms": [alarm]}})
+    assert "london: ALARM journal-fork: it does not go on [Q-PROOF-044]; restore it" in shown
+
+
 @pytest.mark.requirement("A-35", "B-27")
 def test_an_abort_a_silent_node_and_the_diagnosis_are_shown(capsys, nodes):
     code, out, _ = call(capsys, "watch", "--once")

@@ -58,9 +58,10 @@ class PeerClient:
         response = await self._control.request("POST", f"{PREFIX}/roll/{corridor}", frame, "application/cbor")
         return await self._expect(response)
 
-    async def mask(self) -> tuple[bytes, tls.Stream | None]:
+    async def mask(self, nonce: bytes) -> tuple[bytes, tls.Stream | None]:
         """Have the far node keep a secret of the control connection; returns its id and that connection."""
-        response = await self._control.request("POST", f"{PREFIX}/mask")
+        body = canonical_json({"nonce": nonce.hex()})
+        response = await self._control.request("POST", f"{PREFIX}/mask", body)
         return messages.read_mask(await self._expect(response)), self._control.stream
 
     def control_group(self) -> str:

@@ -115,7 +115,8 @@ class PeerServer:
             case "roll":
                 return await self._control(rest, sender, body, stream.peer.group)
             case "mask":
-                return canonical_json({"mask": self._masks.accept(sender, stream).hex()})
+                nonce = messages.Fields(body).hexadecimal("nonce")
+                return canonical_json({"mask": self._masks.accept(sender, stream, nonce).hex()})
             case _:
                 raise ValueError(f"no call {what[:32]!r}")
         return b"{}"

@@ -91,16 +91,20 @@ def damaged(error: sqlite3.Error, where: str) -> OutsideError:
 def settle_incarnation(database: sqlite3.Connection, folder: Path) -> tuple[str, bool]:
     """The store's incarnation, and whether it was restored: the side file disagrees, so every key
     in it may have been spent in another life."""
-    side = folder / "incarnation"
-    stored = get_meta(database, "incarnation")
+    side, stored = folder / "incarnation", get_meta(database, "incarnation")
     noted = side.read_text() if side.is_file() else None
     if stored is not None and stored == noted:
         return stored, False
     restored = stored is not None or noted is not None
+    return renew_incarnation(database, folder), restored
+
+
+def renew_incarnation(database: sqlite3.Connection, folder: Path) -> str:
+    """A fresh incarnation, in the store and beside it: rows of older ones count for nothing."""
     fresh = os.urandom(16).hex()
-    write_atomically(side, fresh)
+    write_atomically(folder / "incarnation", fresh)
     set_meta(database, "incarnation", fresh)
-    return fresh, restored
+    return fresh
 
 
 def settle_identity(database: sqlite3.Connection, incarnation: str) -> str:

@@ -37,6 +37,7 @@ class SqliteStore:
         self._source = source
         self._root = root
         self._db, self._lock = schema.open_database(folder)
+        self._folder = folder
         self.incarnation, self.was_restored = schema.settle_incarnation(self._db, folder)
         identity = schema.settle_identity(self._db, self.incarnation)
         self._blocks = Blocks(self._db, root, identity)
@@ -76,6 +77,15 @@ class SqliteStore:
                 "UPDATE key SET state = 'void', cause = 'restored', material = NULL, finished = ?"
                 " WHERE state IN ('reserved', 'bound')", (self._clock.now(),),
             )  # fmt: skip
+
+    async def quarantine(self) -> None:
+        """Void everything under a fresh incarnation: this store lags behind what its node has done."""
+
+        def work() -> None:
+            self._void_everything()
+            self.incarnation = schema.renew_incarnation(self._db, self._folder)
+
+        await self._run(work)
 
     # -- journal ------------------------------------------------------------------------------
 

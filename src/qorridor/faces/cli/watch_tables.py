@@ -26,6 +26,10 @@ def text(statuses: Statuses) -> str:
     flows = [_flow(site, end) for site, status in answering.items() for end in status["corridors"]]
     parts = [table(rows, heads) for rows, heads in ((links, LINKS), (keys, KEYS), (flows, FLOWS)) if rows]
     silent = [f"{site}: the node does not answer" for site, status in statuses.items() if status is None]
+    silent += [
+        f"{site}: ALARM {alarm['alarm']}: {alarm['cause']} [{alarm['code']}]; {alarm['remedy']}"
+        for site, status in answering.items() for alarm in status.get("alarms", ())
+    ]  # fmt: skip
     told = [line(verdict) for verdict in verdicts(statuses)]
     return "\n\n".join([*parts, *(["\n".join(silent + told)] if silent or told else [])]) + "\n"
 
