@@ -102,6 +102,14 @@ class LoneNode:
         self.clients = {}
 
     async def __aenter__(self):
+        try:
+            return await self._open()
+        except BaseException:
+            if self.disk is not None:
+                self.disk.release()
+            raise
+
+    async def _open(self):
         self.before = Path.cwd()
         self.run.mkdir(parents=True)
         os.chdir(self.run)
@@ -153,7 +161,7 @@ class LoneNode:
             merge_book(BOOK, told)
         return bool(told)
 
-    async def until(self, condition, seconds=30):
+    async def until(self, condition, seconds=120):
         async with asyncio.timeout(seconds):
             while not await condition():
                 assert self.child.returncode is None, self.words()
