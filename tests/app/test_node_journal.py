@@ -404,3 +404,23 @@ def test_a_neighbour_that_shows_garbage_voids_no_key(tmp_path):
         return counts
 
     assert run(main()).bound == 256
+
+
+def test_a_journal_folder_that_was_removed_under_a_running_node_stops_signing_and_nothing_else(tmp_path):
+    async def main():
+        store, journal = opened(tmp_path)
+        neighbours = {"near": Neighbour(tmp_path / "near")}
+        await grown(store, journal, neighbours, "a", "b")
+        (tmp_path / "journal").rename(tmp_path / "elsewhere")
+        await grown(store, journal, neighbours, "c")  # it goes on in a folder that it makes anew
+        await store.close()
+        kept, again = opened(tmp_path)
+        await again.sequence()
+        await again.ask(neighbours)
+        alarms, size = list(again._notes.alarms), again.size
+        await again.sign(neighbours)
+        signed = (tmp_path / "journal" / "checkpoint").exists()
+        await kept.close()
+        return alarms, size, signed, (tmp_path / "journal" / "checkpoint.orphan").is_file()
+
+    assert run(main()) == (["journal-fork"], 3, False, True)

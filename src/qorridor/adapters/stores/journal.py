@@ -221,6 +221,9 @@ def _signer(folder: Path, origin: str) -> LogSigner:
     if not file.is_file():
         keys = (ed25519.Ed25519PrivateKey.generate(), mldsa.MLDSA44PrivateKey.generate())
         write_atomically(file, b"".join(_pem(key) for key in keys))
+        orphan = folder / "checkpoint"  # signed by keys that are gone: evidence, but none of this log's
+        if orphan.is_file():
+            orphan.rename(folder / "checkpoint.orphan")
     text = file.read_bytes()
     end = text.index(b"-----END PRIVATE KEY-----\n") + len(b"-----END PRIVATE KEY-----\n")
     ed = cast("ed25519.Ed25519PrivateKey", serialization.load_pem_private_key(text[:end], None))
