@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from qorridor.adapters.wire import certificates, contexts, frames, http, tls
+from qorridor.adapters.wire.files import write_atomically
 from qorridor.app import enrolment
-from qorridor.app.authority import enrolment_ticket, hosts_in, serve_authority
+from qorridor.app.authority import TOKEN_SECONDS, enrolment_ticket, hosts_in, serve_authority
 from qorridor.app.enrolment import Pki, enrol, hosts_of, prepare
 from qorridor.app.estate_file import load
 from qorridor.base.errors import OutsideError, PolicyRefusal
@@ -92,6 +93,63 @@ def test_a_token_serves_once(organisation, folder):
             assert token not in str(refusal.value)
 
     run(main())
+
+
+@pytest.mark.parametrize("file", ["ecdsa-p256.pem", "ml-dsa-65.pem", "trust-node.pem", "identity"])
+def test_a_process_killed_between_its_token_and_its_certificate_enrols_at_its_next_start(
+    organisation, folder, file, monkeypatch
+):
+    class Killed(BaseException):
+        pass
+
+    def write(path, data):
+        if path.name == file:
+            raise Killed
+        write_atomically(path, data)
+
+    async def main():
+        both = ("ecdsa-p256", "ml-dsa-65")
+        async with Desk(organisation, folder) as desk:
+            ticket = desk.ticket(algorithms=both)
+            with monkeypatch.context() as patch, pytest.raises(Killed):
+                patch.setattr(enrolment, "write_atomically", write)
+                await enrol(folder / "pki", ticket, both)
+            assert not Pki(folder / "pki").is_enrolled
+            count = "SELECT count(*) FROM certificate"
+            issued = desk.authority.register.execute(count).fetchone()
+            pki = await enrol(folder / "pki", ticket, both)
+            assert pki.is_enrolled
+            assert contexts.mutual_server(pki.credentials(*both), pki.trust("node")).is_server
+            assert desk.authority.register.execute(count).fetchone() == issued
+
+    run(main())
+
+
+def test_a_spent_token_brings_nothing_to_another_key_and_nothing_after_its_time(organisation):
+    authority, now = organisation.authority, organisation.authority.clock.now()
+    key, other = (certificates.generate_key("ecdsa-p256") for _ in range(2))
+    token = authority.grant(LONDON, [certificates.key_hash(key.public_key())])
+    request = certificates.make_request(LONDON, key)
+    first = authority.enrol(token, [request])
+    assert authority.enrol(token, [request]) == first
+    assert authority.enrol(token, [certificates.make_request(LONDON, key)]) == first
+    with pytest.raises(PolicyRefusal, match="spent"):
+        authority.enrol(token, [certificates.make_request(LONDON, other)])
+    der = bytearray(x509.load_pem_x509_csr(request).public_bytes(Encoding.DER))
+    der[-1] ^= 1
+    with pytest.raises(PolicyRefusal, match="not signed by its own key"):
+        authority.enrol(token, [pem_of(bytes(der))])
+
+    class Later:
+        def now(self):
+            return now + TOKEN_SECONDS + 60
+
+    authority.clock, clock = Later(), authority.clock
+    try:
+        with pytest.raises(PolicyRefusal, match="expired"):
+            authority.enrol(token, [request])
+    finally:
+        authority.clock = clock
 
 
 def test_a_token_is_stored_only_as_its_hash(organisation):

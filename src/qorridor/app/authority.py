@@ -97,19 +97,24 @@ class Authority:
         return token
 
     def enrol(self, token: str, requests: list[bytes]) -> dict[str, str]:
-        """Certificates for all requests of one token; raises PolicyRefusal, and then issues nothing."""
-        now = self.clock.now()
+        """Certificates for all requests of one token; raises PolicyRefusal, and then issues nothing.
+
+        Who repeats a request, with the same keys and before the token expires, gets what was issued for
+        it: a process may end between the answer and its file.
+        """
+        now, ticket = self.clock.now(), _hash(token)
         row = self.register.execute(
-            "SELECT identity, expires, used, keys FROM ticket WHERE hash = ?", (_hash(token),)
+            "SELECT identity, expires, used, keys FROM ticket WHERE hash = ?", (ticket,)
         ).fetchone()
-        if row is None or row[2] is not None or row[1] < now:
-            why = "unknown" if row is None else "spent" if row[2] is not None else "expired"
-            raise PolicyRefusal(
-                "Q-POLICY-001", f"the enrolment token is {why}", "ask the authority for a new token"
-            )
-        identity = Identity.parse(row[0])
+        if row is None or row[1] < now:
+            raise _refused_token("unknown" if row is None else "expired")
         try:
-            chains = [self._issue(identity, request, row[3].split()) for request in requests]
+            asked = [(request, *certificates.request_key(request)) for request in requests]
+            if row[2] is not None:
+                return self._answer(self._issued(ticket, [key for _, _, key in asked]))
+            if not {key for _, _, key in asked} <= set(row[3].split()):
+                raise ValueError("its key is not one that the token was given for")
+            issued = [self._issue(Identity.parse(row[0]), *each) for each in asked]
         except ValueError as error:
             raise PolicyRefusal(
                 "Q-POLICY-002", f"the signing request is refused: {error}",
@@ -117,23 +122,32 @@ class Authority:
             ) from error  # fmt: skip
         with self.register:
             spent = self.register.execute(
-                "UPDATE ticket SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
+                "UPDATE ticket SET used = ? WHERE hash = ? AND used IS NULL", (now, ticket)
             )
             if spent.rowcount != 1:
-                raise PolicyRefusal(
-                    "Q-POLICY-001", "the enrolment token is spent", "ask the authority for a new token"
-                )
+                raise _refused_token("spent")
             self.register.executemany(
-                "INSERT INTO certificate VALUES (?, ?, ?, ?)",
-                [(str(serial), identity.uri, now, "good") for _, serial in chains],
+                "INSERT INTO certificate VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(serial, row[0], now, "good", ticket, key, chain) for serial, key, chain in issued],
             )
-        trust = {f"trust-{kind}": self.trust(kind).decode() for kind in KINDS}
-        return {f"chain-{index}": chain for index, (chain, _) in enumerate(chains)} | trust
+        return self._answer([chain for _, _, chain in issued])
 
-    def _issue(self, identity: Identity, request: bytes, keys: Sequence[str]) -> tuple[str, int]:
-        algorithm, key = certificates.request_key(request)
-        if key not in keys:
-            raise ValueError("its key is not one that the token was given for")
+    def _answer(self, chains: Sequence[str]) -> dict[str, str]:
+        trust = {f"trust-{kind}": self.trust(kind).decode() for kind in KINDS}
+        return {f"chain-{index}": chain for index, chain in enumerate(chains)} | trust
+
+    def _issued(self, ticket: str, keys: Sequence[str]) -> list[str]:
+        """The chains that a spent token brought for these keys; only their holder can sign such a request."""
+        rows = self.register.execute("SELECT key, chain FROM certificate WHERE ticket = ?", (ticket,))
+        chains: dict[str, str] = dict(rows)
+        if not set(keys) <= chains.keys():
+            raise _refused_token("spent")
+        return [chains[key] for key in keys]
+
+    def _issue(
+        self, identity: Identity, request: bytes, algorithm: certificates.Algorithm, key: str
+    ) -> tuple[str, str, str]:
+        """(serial, hash of the key, chain) of one new certificate."""
         issuer = self.issuers[identity.kind, _FAMILY[algorithm]]
         leaf = certificates.sign_request(
             issuer,
@@ -143,7 +157,11 @@ class Authority:
             lambda host: self.admits(identity, host),
         )
         chain = certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
-        return chain.decode(), leaf.serial_number
+        return str(leaf.serial_number), key, chain.decode()
+
+
+def _refused_token(why: str) -> PolicyRefusal:
+    return PolicyRefusal("Q-POLICY-001", f"the enrolment token is {why}", "ask the authority for a new token")
 
 
 def _hash(token: str) -> str:
@@ -162,7 +180,7 @@ def open_authority(
         "CREATE TABLE IF NOT EXISTS ticket"
         " (hash TEXT PRIMARY KEY, identity TEXT, keys TEXT, expires REAL, used REAL);"
         "CREATE TABLE IF NOT EXISTS certificate"
-        " (serial TEXT PRIMARY KEY, identity TEXT, issued REAL, state TEXT);"
+        " (serial TEXT PRIMARY KEY, identity TEXT, issued REAL, state TEXT, ticket TEXT, key TEXT, chain TEXT);"
     )
     issuers = {
         (kind, family): certificates.load_issuer(

@@ -237,8 +237,11 @@ def key_pem(key: PrivateKey) -> bytes:
 
 
 def request_key(request: bytes) -> tuple[Algorithm, str]:
-    """Algorithm and hash of a signing request's key; raises ValueError for unknown ones."""
-    key = _read_request(request).public_key()
+    """Algorithm and hash of the key that has signed a request; raises ValueError for unknown ones."""
+    read = _read_request(request)
+    if not read.is_signature_valid:
+        raise ValueError("the request is not signed by its own key")
+    key = read.public_key()
     return algorithm_of(key), key_hash(key)
 
 
