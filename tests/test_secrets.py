@@ -13,6 +13,7 @@ from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.base.errors import QorridorError
 from qorridor.base.secret import Secret
 from qorridor.combine.components import Components, Suite
+from qorridor.ports.key_store import Keep
 from tests.support.loop import run
 from tests.support.nodes import Net, block
 from tests.support.tunnel import Bench, key
@@ -104,7 +105,7 @@ def test_a_store_opened_with_another_root_key_says_so_without_a_key(folder, watc
         store = SqliteStore(folder, root_sealer(folder / "root.key"), Clock(), "london")
         made = block("london-hayes", 1)
         watch.keys += [bytes(made.key.reveal()), (folder / "root.key").read_bytes()]
-        await store.ingest(made, owned=True, keep=100)
+        await store.ingest(made, owned=True, keep=Keep(99))
         await store.close()
         other = SqliteStore(folder, Sealer(bytes(32)), Clock(), "london")
         with pytest.raises(QorridorError) as error:

@@ -19,7 +19,7 @@ from qorridor.app.node_notes import Notes
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import EvidenceError, KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Association
+from qorridor.ports.key_store import Association, Keep
 from qorridor.records.events import Event
 from qorridor.records.keys import KeyBlock
 from tests.support.loop import run, until
@@ -349,7 +349,9 @@ async def stocked(store):
     """A key that waits for its SAE, and a block with more."""
     pair = Association("a", ("b",), 256, ("london", "hayes"))
     await store.ingest(
-        KeyBlock("lh", bytes(16), 0, Secret(bytes(640)), simulated=True, epsilon="0"), owned=True, keep=20
+        KeyBlock("lh", bytes(16), 0, Secret(bytes(640)), simulated=True, epsilon="0"),
+        owned=True,
+        keep=Keep(19),
     )
     await store.reserve("lh", pair, 1, "t")
     await store.ready("t")

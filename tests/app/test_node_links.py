@@ -10,14 +10,17 @@ from qorridor.adapters.wire import frames
 from qorridor.app import node_links
 from qorridor.app.node_links import NodeLink
 from qorridor.base.errors import KeySupplyError
+from qorridor.ports.key_store import Keep
 from tests.support.loop import run, until
 from tests.support.nodes import Net, block
 
 LINK = "london-hayes"
+SMALL = Keep(19)
+USUAL = Keep(63)
 
 
 @contextlib.asynccontextmanager
-async def linked(organisation, folder, keep=64):
+async def linked(organisation, folder, keep=USUAL):
     """A node's intake on its socket, and a link end that speaks to it."""
     async with Net(organisation, folder) as net:
         events = []
@@ -127,7 +130,7 @@ def test_a_full_stock_slows_the_link_and_a_silent_one_is_asked_again(organisatio
     monkeypatch.setattr(node_links, "PACE_SECONDS", 0.01)
 
     async def main():
-        async with linked(organisation, folder, keep=20) as (net, link, _, channel):
+        async with linked(organisation, folder, keep=SMALL) as (net, link, _, channel):
             await until(lambda: link.status.is_connected)
             pace = asyncio.create_task(link._pace())
             assert await channel.receive() == {"type": "flow", "wanted": True}

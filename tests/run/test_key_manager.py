@@ -8,7 +8,7 @@ import json
 import pytest
 
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
-from qorridor.ports.key_store import Association
+from qorridor.ports.key_store import Association, Keep
 from qorridor.records.events import Event
 from qorridor.run.agreement import BlockKeys
 from qorridor.run.registry import Registry, SaeEntry
@@ -480,15 +480,15 @@ def test_a_real_key_is_not_called_simulated_because_another_of_its_link_was(orga
 
 
 class Sold(Net):
-    """A net whose corridors hold back 10 atoms of each link; `core-*` are their tunnel ends."""
+    """A net that keeps 10 atoms of each link for its corridors and 30 for SAEs; `core-*` are tunnel ends."""
 
-    held_back = 10
+    keep = Keep(10, 30)
     registry = Registry({
         "router-london": SaeEntry("router-london", "london", frozenset({"router-slough", "router-hayes"})),
         "router-slough": SaeEntry("router-slough", "slough", frozenset({"router-london"})),
         "router-hayes": SaeEntry("router-hayes", "hayes", frozenset({"router-london"})),
         "core-london": SaeEntry("core-london", "london", frozenset({"core-slough"}), tunnel=True),
-        "core-slough": SaeEntry("core-slough", "slough", frozenset({"core-london"}), tunnel=True),
+        "core-slough": SaeEntry("core-slough", "slough", frozenset({"core-london"})),
     })  # fmt: skip
 
 
@@ -504,11 +504,9 @@ async def taken(net, initiator, target, site, number):
 
 @pytest.mark.parametrize(
     ("target", "site", "number", "left"),
-    [("router-slough", "slough", 8, 13), ("router-hayes", "hayes", 1, 10)],
+    [("router-slough", "slough", 8, 3), ("router-hayes", "hayes", 1, 0)],
 )
-def test_an_sae_that_is_no_tunnel_end_leaves_floor_and_reserve_of_the_corridors(
-    organisation, folder, target, site, number, left
-):
+def test_saes_and_corridors_spend_each_a_share_of_their_own(organisation, folder, target, site, number, left):
     async def main():
         async with Sold(organisation, folder) as net:
             await net.fill(atoms=41)
@@ -517,11 +515,35 @@ def test_an_sae_that_is_no_tunnel_end_leaves_floor_and_reserve_of_the_corridors(
             sold = await net.managers["london"].path_supply(path, 256, relayed=relayed, sold=True)
             assert sold.left == 30 // (1 + relayed)
             assert (await taken(net, "router-london", target, site, number))[1] == "Q-KEY-028"
-            assert (await net.stores["london"].stock("london-hayes")).available == left
+            stock = await net.stores["london"].stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (10, left)
             nothing = await net.managers["london"].path_supply(path, 256, relayed=relayed, sold=True)
-            assert nothing.left == (left - 10) // (1 + relayed)
+            assert nothing.left == left // (1 + relayed)
             keys, code = await taken(net, "core-london", "core-slough", "slough", 1)
-            assert (keys, code) == (left // 2, "Q-KEY-020"), "own tunnel ends spend all of it"
+            assert (keys, code) == (5, "Q-KEY-020")
+            assert (await net.stores["london"].stock("london-hayes")).sold == left
+
+    run(main())
+
+
+def test_a_corridor_that_spends_all_of_its_share_leaves_that_of_the_saes_and_new_blocks_fill_both(
+    organisation, folder
+):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            await net.fill(atoms=41)
+            store = net.stores["london"]
+            assert await taken(net, "core-london", "core-slough", "slough", 1) == (5, "Q-KEY-020")
+            stock = await store.stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (0, 30)
+            await net.fill(atoms=41, sequences=(2, 3))
+            stock = await store.stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (10, 30), "no more than is kept, and both shares full"
+            await net.fill(atoms=21, sequences=(4, 5))
+            stock = await store.stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (10, 30), (
+                "what a small block lacks stays of the older one"
+            )
 
     run(main())
 
@@ -535,7 +557,7 @@ def test_a_node_between_holds_back_what_its_own_link_needs(organisation, folder)
             with pytest.raises(KeySupplyError) as error:
                 await net.managers["london"].supply("router-london", "router-slough", "slough", 1, 256)
             assert error.value.code == "Q-KEY-028"
-            assert (await net.stores["hayes"].stock("hayes-slough")).available == 8
+            assert (await net.stores["hayes"].stock("hayes-slough")).corridors == 8
             supply = await net.managers["london"].path_supply(
                 ("london", "hayes", "slough"), 256, relayed=True, sold=True
             )

@@ -12,6 +12,7 @@ from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire import contexts, http, tls
 from qorridor.base.errors import OutsideError
 from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Keep
 from qorridor.records.keys import KeyBlock
 from qorridor.run.key_manager import KeyManager
 from qorridor.run.registry import Registry
@@ -58,7 +59,7 @@ class Net:
     """Sites with store, key manager and listener; `break_wire` makes a neighbour unreachable."""
 
     window = 600.0
-    registry, held_back = Anybody(), 0
+    registry, keep = Anybody(), Keep(1000)
 
     def __init__(self, organisation, folder, links=None):
         self.organisation, self.folder = organisation, Path(folder)
@@ -88,9 +89,8 @@ class Net:
         )
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,
-            Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), 1000), window=self.window,
+            Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), self.keep), window=self.window,
             registry=self.registry, masks=self.masks[site],
-            held_back=dict.fromkeys(self.topology.links_of(site), self.held_back),
         )  # fmt: skip
         server = PeerServer(
             self.managers[site],

@@ -29,13 +29,14 @@ from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes, Refusals
-from qorridor.app.node_stock import held_back, keys_kept
+from qorridor.app.node_stock import stock_kept
 from qorridor.app.node_store import root_key_file
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
 from qorridor.estate.drivers import SimulatorLink, TlsTunnel
 from qorridor.estate.model import Estate, trust_domain
+from qorridor.ports.key_store import Keep
 from qorridor.records.events import Event
 from qorridor.run.corridor_state import Limits, limits_of
 from qorridor.run.key_manager import KeyManager
@@ -128,7 +129,10 @@ class Node:
         self.signer = NodeSigner(settings.state / "state.key")
         self.peers = {site: self._peer(site) for site in self._peer_sites()}
         window = min((limits_of(self.estate, name).window for name in self.estate.corridors), default=600.0)
-        keep = {link: keys_kept(self.estate, link) for link in self.topology.links_of(settings.site)}
+        keep = {
+            link: stock_kept(self.estate, link, settings.site)
+            for link in self.topology.links_of(settings.site)
+        }
         far = {
             site: self.peers.get(site) or self._peer(site) for site in self.topology.sites - {settings.site}
         }
@@ -136,7 +140,6 @@ class Node:
         self.manager = KeyManager(
             settings.site, self.topology, self.store, self.peers, self.clock, self.entropy,
             keep=keep, window=window, registry=Registry(self.saes), masks=self.masks,
-            held_back={link: held_back(self.estate, link, settings.site) for link in keep},
         )  # fmt: skip
         self.manager.is_settled = self.journal.is_compared
         await self._build_corridors()
@@ -216,7 +219,7 @@ class Node:
         await self.notes.record(event)
         return ""
 
-    def _build_links(self, keep: Mapping[str, int]) -> None:
+    def _build_links(self, keep: Mapping[str, Keep]) -> None:
         settings = self.settings
         for link in keep:
             drivers = [entry.links.get(link) for entry in self.estate.corridors.values()]
@@ -298,7 +301,7 @@ class Node:
             stock, silence = await self.manager.link_stock(name)
             last = link.status.last
             links.append({
-                "link": name, "available": stock.available, "blocks": stock.blocks,
+                "link": name, "available": stock.corridors + stock.sold, "blocks": stock.blocks,
                 "silence": round(silence, 1) if silence < 1e9 else -1, "released": link.status.released,
                 "aborted": link.status.aborted, "abort_cause": link.status.abort_cause,
                 "qber": last.get("qber_key"), "secret_key_rate": last.get("secret_key_rate"),

@@ -16,6 +16,7 @@ from qorridor.app import process
 from qorridor.base.canonical import Json
 from qorridor.base.errors import QorridorError
 from qorridor.base.secret import Secret
+from qorridor.ports.key_store import Keep
 from qorridor.records.events import Event
 from qorridor.records.keys import KeyBlock
 from qorridor.run.key_manager import KeyManager
@@ -50,7 +51,7 @@ class NodeLink:
         state: Path,
         arguments: list[str],
         manager: KeyManager,
-        keep: int,
+        keep: Keep,
         record: Record,
     ) -> None:
         self.link = link
@@ -102,7 +103,9 @@ class NodeLink:
         while True:
             await asyncio.sleep(PACE_SECONDS)
             stock, silence = await self._manager.link_stock(self.link)
-            wanted = stock.available < 0.75 * self._keep or silence > WATCH_SECONDS
+            keep = self._keep
+            is_low = stock.corridors < 0.75 * keep.corridors or stock.sold < 0.75 * keep.sold
+            wanted = is_low or silence > WATCH_SECONDS
             channel = self._channel
             if channel is None or wanted == self._wanted:
                 continue

@@ -1,8 +1,9 @@
-"""How much key a link keeps, and how much of it only the corridors may spend."""
+"""How much key a link keeps at each of its ends, and for whom."""
 
 from __future__ import annotations
 
 from qorridor.estate.model import Corridor, Estate
+from qorridor.ports.key_store import Keep
 from qorridor.run.agreement import atoms_for
 from qorridor.run.corridor_state import limits_of
 
@@ -10,29 +11,19 @@ SOLD_KEYS = 32
 """Keys that a link keeps beside its corridors' own, when the estate names SAEs that may ask for some."""
 
 
-def keys_kept(estate: Estate, link: str) -> int:
-    """Atoms that a link keeps in stock: what the corridors over it need, what SAEs may ask for, and the
-    internal one."""
-    needed = [
-        limits_of(estate, name).target * _atoms_per_key(corridor)
-        for name, corridor in estate.corridors.items()
-        if link in estate.link_names(name)
-    ]
-    return 1 + sum(needed) + (SOLD_KEYS * (atoms_for(256) + 1) if estate.saes else 0)
+def stock_kept(estate: Estate, link: str, site: str) -> Keep:
+    """What a link keeps at `site`: as many atoms as at its other end, the same blocks having to lie there.
 
-
-def held_back(estate: Estate, link: str, site: str) -> int:
-    """Atoms of a link's stock at `site` that only the corridors may spend: their floors and reserves.
-
-    A corridor spends the stock of the end that stands nearer to its initiator, and of no other.
+    A corridor spends the stock of the end that stands nearer to its initiator, and of no other: what the
+    corridors of the other end need is the SAEs' here.
     """
-    atoms = 0
+    here = there = 0
     for name, corridor in estate.corridors.items():
         for used, (near, _) in zip(estate.link_names(name), corridor.hops, strict=True):
-            if (used, near) == (link, site):
-                limits = limits_of(estate, name)
-                atoms += (limits.floor + limits.reserve) * _atoms_per_key(corridor)
-    return atoms
+            if used == link:
+                atoms = limits_of(estate, name).target * _atoms_per_key(corridor)
+                here, there = (here + atoms, there) if near == site else (here, there + atoms)
+    return Keep(here, there + (SOLD_KEYS * (atoms_for(256) + 1) if estate.saes else 0))
 
 
 def _atoms_per_key(corridor: Corridor) -> int:

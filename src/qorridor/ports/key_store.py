@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from qorridor.base.canonical import Json
@@ -70,12 +71,33 @@ class PadUse:
 NO_USE = PadUse()
 
 
+class Share(StrEnum):
+    """Who may spend an own atom: tunnel ends of ours for their corridors, or the SAEs that the estate names."""
+
+    CORRIDORS = "corridors"
+    SOLD = "sold"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Atoms of a link that are kept at one of its ends, by share; each share is spent for itself alone."""
+
+    corridors: int
+    sold: int = 0
+
+    @property
+    def atoms(self) -> int:
+        """Both shares and the internal atom of a block."""
+        return 1 + self.corridors + self.sold
+
+
 @dataclass(frozen=True, slots=True)
 class LinkStock:
-    """Atoms of one link at this end, by what may be done with them; `available` and `foreign` count those
-    that lie together for whole keys."""
+    """Atoms of one link at this end, by what may be done with them, those that lie together for whole keys:
+    the corridors' share of the own ones, the SAEs' share of them, and those that the other end owns."""
 
-    available: int
+    corridors: int
+    sold: int
     foreign: int
     blocks: int
     simulated: bool
@@ -101,16 +123,16 @@ class KeyCounts:
 class KeyStore(Protocol):
     """Where keys lie between distillation and delivery (docs/inside/keys.md)."""
 
-    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
-        """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: Keep, also: Sequence[Row] = ()) -> None:
+        """Take in a block once; of its atoms the first `keep.atoms` are kept, the rest is burnt."""
         ...
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, *, leave: int = 0,
-        also: Sequence[Row] = (),
+        self, link: str, association: Association, count: int, txid: str, *,
+        share: Share = Share.CORRIDORS, also: Sequence[Row] = (),
     ) -> list[Allotment]:  # fmt: skip
-        """Owner end: allot `count` keys, or raise KeySupplyError and allot nothing: Q-KEY-020 when there
-        are too few, Q-KEY-028 when less than `leave` atoms of the link would be left."""
+        """Owner end: allot `count` keys of a share, or raise KeySupplyError and allot nothing: Q-KEY-020 when
+        there are too few, Q-KEY-028 when only the corridors' share has so many."""
         ...
 
     async def bind(
@@ -131,7 +153,9 @@ class KeyStore(Protocol):
         """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
         ...
 
-    async def take_pad(self, link: str, count: int, *, leave: int = 0, use: PadUse = NO_USE) -> Pad:
+    async def take_pad(
+        self, link: str, count: int, *, share: Share = Share.CORRIDORS, use: PadUse = NO_USE
+    ) -> Pad:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned; errors
         as for `reserve`."""
         ...

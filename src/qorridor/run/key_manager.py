@@ -16,7 +16,7 @@ from qorridor.base import names
 from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, KeyStore, LinkStock
+from qorridor.ports.key_store import Allotment, Association, Keep, KeyStore, LinkStock, Share
 from qorridor.ports.peer_node import EndMasks, Hop, PathSupply, PeerNode
 from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock, Entropy
@@ -36,13 +36,11 @@ class KeyManager:
 
     def __init__(
         self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], clock: Clock,
-        entropy: Entropy, *, keep: Mapping[str, int], window: float, registry: Registry, masks: EndMasks,
-        held_back: Mapping[str, int] | None = None,
+        entropy: Entropy, *, keep: Mapping[str, Keep], window: float, registry: Registry, masks: EndMasks,
     ) -> None:  # fmt: skip
-        """`held_back`: atoms of each link that only tunnel ends of our own may spend."""
+        """`keep`: what is kept of each link at this end."""
         self.site = site
         self._registry = registry
-        self._held_back = held_back or {}
         self.topology = topology
         self.store = store
         self._peers = peers
@@ -52,7 +50,7 @@ class KeyManager:
         self._meters = {link: SupplyMeter(window) for link in topology.links_of(site)}
         self.is_settled: Callable[[], bool] = lambda: True
         """False while it is not known yet whether the store is an old copy of itself: no key leaves it."""
-        self._relay = Relay(site, topology, store, peers, registry, masks, self._leave)
+        self._relay = Relay(site, topology, store, peers, registry, masks, self._share_of)
 
     # -- blocks from the links ----------------------------------------------------------------
 
@@ -67,7 +65,7 @@ class KeyManager:
             simulated=block.simulated,
         )  # fmt: skip
         await self.store.ingest(block, owned=owned, keep=keep, also=[event])
-        atoms = min(len(block.key) // ATOM_BYTES, keep) - 1
+        atoms = min(len(block.key) // ATOM_BYTES, keep.atoms) - 1
         self._meters[block.link].add(self._clock.monotonic(), atoms if owned else 0)
 
     async def link_stock(self, link: str) -> tuple[LinkStock, float]:
@@ -117,9 +115,8 @@ class KeyManager:
     async def _bind(self, association: Association, count: int, txid: str) -> list[str]:
         far = association.path[1]
         link = self.topology.link_between(self.site, far)
-        allotments = await self.store.reserve(
-            link, association, count, txid, leave=self._leave(link, association)
-        )
+        share = self._share_of(association)
+        allotments = await self.store.reserve(link, association, count, txid, share=share)
         try:
             await self._peers[far].bind(link, association, allotments, txid)
         except KeySupplyError as error:
@@ -131,9 +128,9 @@ class KeyManager:
             raise
         return [allotment.key_id for allotment in allotments]
 
-    def _leave(self, link: str, association: Association) -> int:
-        """Atoms of a link that a supply must leave: other SAEs never spend a corridor's floor and reserve."""
-        return 0 if self._registry.is_own(association.initiator) else self._held_back.get(link, 0)
+    def _share_of(self, association: Association) -> Share:
+        """Other SAEs never spend a corridor's floor and reserve, nor a corridor what they may ask for."""
+        return Share.CORRIDORS if self._registry.is_own(association.initiator) else Share.SOLD
 
     async def _burn_blocks(self, allotments: Sequence[Allotment], cause: str) -> None:
         """Give up whole blocks: where one key differs at the two ends, none of the block is trusted."""
@@ -234,15 +231,16 @@ class KeyManager:
         self, path: tuple[str, ...], size_bits: int, *, relayed: bool, sold: bool = False
     ) -> PathSupply:
         """What a path from this node on can still give: the driest of its links decides; with `sold`,
-        what it gives to SAEs that must leave the corridors' floor and reserve."""
+        what it gives to SAEs, which spend a share of their own."""
         if len(path) < 2:
             return PathSupply(1_000_000, 1e9, 0.0)
         link = self.topology.link_between(path[0], path[1])
         cost = atoms_for(size_bits) + (TAG_ATOMS if relayed else 0)
         stock = await self.store.stock(link, cost)
-        free = stock.available - (self._held_back.get(link, 0) if sold else 0)
         meter, now = self._meters[link], self._clock.monotonic()
-        own = PathSupply(max(free, 0) // cost, meter.rate(now) / cost, meter.silence(now))
+        own = PathSupply(
+            (stock.sold if sold else stock.corridors) // cost, meter.rate(now) / cost, meter.silence(now)
+        )
         if len(path) == 2:
             return own
         rest = await self._peers[path[1]].supply(path[1:], size_bits, sold=sold)

@@ -12,8 +12,8 @@ from qorridor.ports.key_store import Association
 
 @dataclass(frozen=True, slots=True)
 class SaeEntry:
-    """One secure application entity: its site and the SAEs that it may share keys with; `tunnel` for an
-    end of a tunnel of our own, for which the corridors' floor and reserve are kept."""
+    """One secure application entity: its site and the SAEs that it may share keys with; `tunnel` for the
+    end of a tunnel of our own that takes keys for a corridor, whose floor and reserve are kept for it."""
 
     sae_id: str
     site: str
@@ -26,10 +26,11 @@ def registry(estate: Estate) -> dict[str, SaeEntry]:
     entries = {
         name: SaeEntry(name, sae.site, frozenset(sae.may_pair_with)) for name, sae in estate.saes.items()
     }
+    takers = {f"{corridor.flow}-{corridor.path[0]}" for corridor in estate.corridors.values()}
     for name, flow in estate.flows.items():
         near, far = f"{name}-{flow.origin}", f"{name}-{flow.destination}"
-        entries[near] = SaeEntry(near, flow.origin, frozenset({far}), tunnel=True)
-        entries[far] = SaeEntry(far, flow.destination, frozenset({near}), tunnel=True)
+        entries[near] = SaeEntry(near, flow.origin, frozenset({far}), tunnel=near in takers)
+        entries[far] = SaeEntry(far, flow.destination, frozenset({near}), tunnel=far in takers)
     return entries
 
 
@@ -56,7 +57,7 @@ class Registry:
                 )  # fmt: skip
 
     def is_own(self, sae: str) -> bool:
-        """Whether an SAE is an end of a tunnel of our own."""
+        """Whether an SAE takes keys for one of our corridors."""
         entry = self._entries.get(sae)
         return entry is not None and entry.tunnel
 

@@ -17,7 +17,7 @@ from qorridor.base.errors import KeySupplyError, PolicyRefusal
 from qorridor.base.secret import Secret
 from qorridor.combine import end_mask
 from qorridor.combine.one_time_pad import open_hop, seal_hop
-from qorridor.ports.key_store import Association, KeyStore, PadUse
+from qorridor.ports.key_store import Association, KeyStore, PadUse, Share
 from qorridor.ports.peer_node import EndMasks, Hop, HopKey, PeerNode
 from qorridor.records.events import Event
 from qorridor.run.agreement import association_bytes, atoms_for
@@ -29,8 +29,8 @@ TAG_ATOMS = 1
 """A hop's one-time tag key is one atom: r and s of Poly1305."""
 _UNKNOWN_MASK = "Q-KEY-031"
 
-Leave = Callable[[str, Association], int]
-"""Atoms of a link that a supply for this association must leave."""
+ShareOf = Callable[[Association], Share]
+"""The share of a link's stock that a supply for this association spends."""
 
 
 class Relay:
@@ -38,10 +38,10 @@ class Relay:
 
     def __init__(
         self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], registry: Registry,
-        masks: EndMasks, leave: Leave,
+        masks: EndMasks, share_of: ShareOf,
     ) -> None:  # fmt: skip
         self._site, self._topology, self._store = site, topology, store
-        self._peers, self._registry, self._masks, self._leave = peers, registry, masks, leave
+        self._peers, self._registry, self._masks, self._share_of = peers, registry, masks, share_of
 
     async def begin(self, association: Association, keys: Sequence[tuple[str, Secret]], txid: str) -> bool:
         """Send fresh keys on their way; returns when the last node of the path holds them: whether a pad
@@ -72,7 +72,7 @@ class Relay:
         link = self._topology.link_between(self._site, far)
         count = len(keys) * atoms_for(association.size_bits) + TAG_ATOMS
         pad = await self._store.take_pad(
-            link, count, leave=self._leave(link, association), use=PadUse(txid, association.path)
+            link, count, share=self._share_of(association), use=PadUse(txid, association.path)
         )
         place, size = pad.allotment, association.size_bits // 8
         with pad.key as material, Secret(b"".join(bytes(key.reveal()) for _, key in keys)) as plain:

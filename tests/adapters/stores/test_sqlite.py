@@ -13,7 +13,7 @@ from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire.system import SystemClock
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association
+from qorridor.ports.key_store import Allotment, Association, Keep
 from qorridor.records.events import Event
 from qorridor.records.keys import KeyBlock
 
@@ -48,7 +48,7 @@ def play(folder, body, clock=None):
 
 
 async def one_key(store, txid="t"):
-    await store.ingest(block(), owned=True, keep=20)
+    await store.ingest(block(), owned=True, keep=Keep(19))
     (allotment,) = await store.reserve("lh", PAIR, 1, txid)
     await store.ready(txid)
     return allotment
@@ -86,7 +86,7 @@ def test_of_a_delivered_key_nothing_stays_that_the_root_key_could_open(tmp_path)
     seed = os.urandom(20 * 32)
 
     async def body(store):
-        await store.ingest(block(seed=seed), owned=True, keep=20)
+        await store.ingest(block(seed=seed), owned=True, keep=Keep(19))
         (allotment,) = await store.reserve("lh", PAIR, 1, "t")
         await store.ready("t")
         (key,) = await store.deliver([allotment.key_id], "a", as_initiator=True)
@@ -103,7 +103,7 @@ def test_of_a_delivered_key_nothing_stays_that_the_root_key_could_open(tmp_path)
 
 def test_more_keys_than_there_are_leave_the_stock_as_it_was(tmp_path):
     async def body(store):
-        await store.ingest(block(atoms=5), owned=True, keep=5)
+        await store.ingest(block(atoms=5), owned=True, keep=Keep(4))
         before = await store.count()
         with pytest.raises(KeySupplyError) as short:
             await store.reserve("lh", PAIR, 5, "t")
@@ -118,13 +118,13 @@ def test_the_other_end_binds_only_what_agrees(tmp_path):
     seed = os.urandom(20 * 32)
 
     async def owner(store):
-        await store.ingest(block(seed=seed), owned=True, keep=20)
+        await store.ingest(block(seed=seed), owned=True, keep=Keep(19))
         return (await store.reserve("lh", PAIR, 1, "t"))[0]
 
     allotment = play(tmp_path / "a", owner)
 
     async def peer(store):
-        await store.ingest(block(seed=seed), owned=False, keep=20)
+        await store.ingest(block(seed=seed), owned=False, keep=Keep(19))
         wrong = Allotment(allotment.key_id, allotment.block_id, 7, 1, 256, allotment.digest)
         with pytest.raises(KeySupplyError):
             await store.bind("lh", PAIR, [wrong], "x")
@@ -172,7 +172,7 @@ def test_a_restored_copy_gives_out_nothing(tmp_path):
     restored, fresh, stock = play(tmp_path, use)
     assert restored
     assert fresh != incarnation
-    assert stock.available == 0
+    assert stock.corridors == 0
 
 
 def test_a_second_process_does_not_get_the_store(tmp_path):
@@ -192,7 +192,7 @@ def test_a_damaged_store_is_named_and_nothing_else_happens(tmp_path, damage):
         (tmp_path / "state" / side).unlink(missing_ok=True)
     file.write_bytes(damage)
     if not damage:
-        assert play(tmp_path, lambda store: store.stock("lh")).available == 0
+        assert play(tmp_path, lambda store: store.stock("lh")).corridors == 0
         return
     with pytest.raises(OutsideError) as refused:
         opened(tmp_path)
@@ -208,10 +208,10 @@ def test_a_full_disk_changes_nothing_and_the_store_goes_on_afterwards(tmp_path):
         before = await store.count()
         with pytest.raises(QorridorError) as full:
             for sequence in range(1, 20):
-                await store.ingest(block(sequence, atoms=2000), owned=True, keep=2000)
+                await store.ingest(block(sequence, atoms=2000), owned=True, keep=Keep(1999))
         seen = await store.count()
         store._db.execute("PRAGMA max_page_count = 1000000")
-        await store.ingest(block(30), owned=True, keep=20)
+        await store.ingest(block(30), owned=True, keep=Keep(19))
         return full.value, before, seen
 
     full, before, seen = play(tmp_path, body)
@@ -323,7 +323,7 @@ def test_a_new_store_numbers_its_events_after_those_of_the_journal(tmp_path):
 def test_a_store_that_is_damaged_while_it_is_open_says_so(tmp_path):
     async def body(store):
         for sequence in range(20):
-            await store.ingest(block(sequence), owned=True, keep=400)
+            await store.ingest(block(sequence), owned=True, keep=Keep(399))
         await store.checkpoint()
         file = tmp_path / "state" / "keys.db"
         size = file.stat().st_size

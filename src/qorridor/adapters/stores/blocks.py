@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.errors import KeySupplyError
-from qorridor.ports.key_store import LinkStock
+from qorridor.ports.key_store import Keep, LinkStock, Share
 from qorridor.records.keys import ATOM_BITS, KeyBlock
 from qorridor.run.agreement import ATOM_BYTES, FIRST_SOLD, BlockKeys
 
 PAGE_ATOMS = 64
+_LEFT = {Share.CORRIDORS: "atoms - cursor - sold", Share.SOLD: "sold"}
 
 
 @dataclass(frozen=True, slots=True)
 class BlockRow:
-    """One block as the store knows it."""
+    """One block as the store knows it; of an own one the last `sold` free atoms are the SAEs' share."""
 
     block_id: bytes
     link: str
@@ -35,17 +36,19 @@ class Blocks:
         self._root = root
         self._id = store_id
 
-    def add(self, block: KeyBlock, *, owned: bool, keep: int, now: float) -> int | None:
-        """Store a block's first `keep` atoms; returns the bits of the rest, None when the block is known."""
+    def add(self, block: KeyBlock, *, owned: bool, keep: Keep, now: float) -> int | None:
+        """Store a block's first `keep.atoms` atoms, of an own one the corridors' share before the SAEs';
+        returns the bits of the rest, None when the block is known."""
         known = self._db.execute("SELECT 1 FROM block WHERE block_id = ?", (block.block_id,)).fetchone()
         if known is not None:
             return None
-        atoms = min(len(block.key) // ATOM_BYTES, keep)
+        atoms = min(len(block.key) // ATOM_BYTES, keep.atoms)
+        sold = max(0, atoms - FIRST_SOLD - keep.corridors) if owned else 0
         dek = os.urandom(32)
         place = self._place(block.block_id)
         self._db.execute(
-            "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (block.block_id, block.link, block.sequence, owned, atoms, FIRST_SOLD,
+            "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (block.block_id, block.link, block.sequence, owned, atoms, FIRST_SOLD, sold,
              self._root.seal(dek, place), block.simulated, block.epsilon, now),
         )  # fmt: skip
         sealer = Sealer(dek)
@@ -64,39 +67,42 @@ class Blocks:
         ).fetchone()
         return None if row is None else BlockRow(row[0], row[1], bool(row[2]), row[3], row[4], bool(row[5]))
 
-    def check_left(self, link: str, count: int, leave: int) -> None:
-        """Refuse an allotment of `count` atoms that would leave less than `leave` of the link's own ones."""
-        available = self.stock(link, 1).available
-        if leave and available - count < leave:
-            raise KeySupplyError(
-                "Q-KEY-028", f"insufficient keys: {available} atoms of link {link} are left and its corridors "
-                f"hold {leave} of them back", "wait for the next block of the link, or ask for fewer keys", link,
-            )  # fmt: skip
+    def allot(self, link: str, count: int, share: Share) -> tuple[BlockRow, int]:
+        """Advance the cursor of the oldest own block whose `share` still has `count` atoms in a row.
 
-    def allot(self, link: str, count: int) -> tuple[BlockRow, int]:
-        """Advance the cursor of the oldest own block that still has `count` atoms in a row.
-
-        Returns the block and the first atom; raises KeySupplyError Q-KEY-020 when there is none.
+        Returns the block and the first atom; raises KeySupplyError Q-KEY-020 when there is none, Q-KEY-028
+        when only the corridors' share has one.
         """
-        row = self._db.execute(
-            "SELECT block_id FROM block WHERE link = ? AND owned AND atoms - cursor >= ? ORDER BY sequence LIMIT 1",
-            (link, count),
-        ).fetchone()
-        block = None if row is None else self.find(row[0])
+        block = self._oldest_with(link, count, share)
         if block is None:
-            raise KeySupplyError(
-                "Q-KEY-020", f"insufficient keys: link {link} has not {count} atoms of its own left",
-                "wait for the next block of the link, or ask for fewer keys", link,
-            )  # fmt: skip
+            raise self._insufficient(link, count, share)
         moved = self._db.execute(
-            "UPDATE block SET cursor = cursor + ? WHERE block_id = ? AND cursor = ?",
-            (count, block.block_id, block.cursor),
+            "UPDATE block SET cursor = cursor + ?, sold = sold - ? WHERE block_id = ? AND cursor = ?",
+            (count, count if share is Share.SOLD else 0, block.block_id, block.cursor),
         )
         if moved.rowcount != 1:
             raise KeySupplyError(
                 "Q-KEY-021", "two allotments met in one block", "this is a defect: report it"
             )
         return block, block.cursor
+
+    def _oldest_with(self, link: str, count: int, share: Share) -> BlockRow | None:
+        row = self._db.execute(
+            f"SELECT block_id FROM block WHERE link = ? AND owned AND {_LEFT[share]} >= ? ORDER BY sequence LIMIT 1",
+            (link, count),
+        ).fetchone()
+        return None if row is None else self.find(row[0])
+
+    def _insufficient(self, link: str, count: int, share: Share) -> KeySupplyError:
+        remedy = "wait for the next block of the link, or ask for fewer keys"
+        if share is Share.SOLD and self._oldest_with(link, count, Share.CORRIDORS) is not None:
+            return KeySupplyError(
+                "Q-KEY-028", f"insufficient keys: link {link} has not {count} atoms left beside those that its "
+                "corridors hold back", remedy, link,
+            )  # fmt: skip
+        return KeySupplyError(
+            "Q-KEY-020", f"insufficient keys: link {link} has not {count} atoms of its own left", remedy, link
+        )
 
     def is_free(self, block_id: bytes, first: int, count: int) -> bool:
         """Other end: whether nothing was ever bound or taken at these atoms."""
@@ -150,17 +156,21 @@ class Blocks:
                 (sealer.seal(plain, f"{place}/{page}"), block_id, page),
             )
 
-    def trim(self, link: str, keep: int) -> None:
-        """Give up the oldest own atoms beyond `keep` available ones: what is not needed is not kept."""
+    def trim(self, link: str, keep: Keep) -> None:
+        """Give up the oldest own atoms of each share beyond what is kept: what is not needed is not stored."""
         rows = self._db.execute(
-            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND owned ORDER BY sequence DESC",
-            (link,),
-        ).fetchall()
-        room = keep
-        for block_id, left in rows:
-            if left > room:
-                self._db.execute("UPDATE block SET cursor = atoms - ? WHERE block_id = ?", (room, block_id))
-            room -= min(left, room)
+            f"SELECT block_id, {_LEFT[Share.CORRIDORS]}, sold FROM block WHERE link = ? AND owned"
+            " ORDER BY sequence DESC", (link,),
+        ).fetchall()  # fmt: skip
+        room, room_sold = keep.corridors, keep.sold
+        for block_id, left, sold in rows:
+            over, over_sold = max(0, left - room), max(0, sold - room_sold)
+            if over or over_sold:
+                self._db.execute(
+                    "UPDATE block SET cursor = cursor + ?, sold = sold - ? WHERE block_id = ?",
+                    (over + over_sold, over_sold, block_id),
+                )
+            room, room_sold = room - (left - over), room_sold - (sold - over_sold)
 
     def drop_spent(self, link: str, foreign_limit: int) -> int:
         """Destroy blocks that nothing can be taken from any more, their keys first (crypto-erasure).
@@ -199,13 +209,14 @@ class Blocks:
         return left
 
     def stock(self, link: str, each: int) -> LinkStock:
-        """Atoms of a link by ownership; a tail too short for `each` in a row counts for nothing."""
-        own, foreign, blocks, simulated = self._db.execute(
-            "SELECT coalesce(sum(CASE WHEN owned THEN (atoms - cursor) / :each * :each END), 0),"
+        """Atoms of a link by ownership and share; a tail too short for `each` in a row counts for nothing."""
+        corridors, sold, foreign, blocks, simulated = self._db.execute(
+            f"SELECT coalesce(sum(CASE WHEN owned THEN ({_LEFT[Share.CORRIDORS]}) / :each * :each END), 0),"
+            " coalesce(sum(CASE WHEN owned THEN sold / :each * :each END), 0),"
             " coalesce(sum(CASE WHEN owned THEN 0 ELSE (atoms - cursor) / :each * :each END), 0), count(*),"
             " coalesce(max(simulated), 0) FROM block WHERE link = :link", {"link": link, "each": each},
         ).fetchone()  # fmt: skip
-        return LinkStock(own, foreign, blocks, bool(simulated))
+        return LinkStock(corridors, sold, foreign, blocks, bool(simulated))
 
     def any_simulated(self) -> bool:
         """Whether a stored block is simulated."""

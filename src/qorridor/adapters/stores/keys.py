@@ -10,7 +10,7 @@ from qorridor.adapters.stores.blocks import BlockRow, Blocks
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.errors import KeySupplyError, PolicyRefusal
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, Pad, PadUse
+from qorridor.ports.key_store import Allotment, Association, Pad, PadUse, Share
 from qorridor.ports.world import Clock
 from qorridor.records.keys import ATOM_BITS, DeliveredKey
 from qorridor.run.agreement import association_bytes, atoms_for
@@ -30,10 +30,10 @@ class Keys:
         self._root = root
         self._clock = clock
 
-    def reserve(self, link: str, association: Association, txid: str) -> Allotment:
-        """Allot one key from the oldest own block of `link` and note it as reserved."""
+    def reserve(self, link: str, association: Association, txid: str, share: Share) -> Allotment:
+        """Allot one key of a share from the oldest own block of `link` and note it as reserved."""
         atoms = atoms_for(association.size_bits)
-        block, first = self._blocks.allot(link, atoms)
+        block, first = self._blocks.allot(link, atoms, share)
         keys = self._blocks.keys_of(block.block_id)
         key_id = keys.key_id(link, block.block_id, first)
         with Secret(self._blocks.read(block.block_id, first, atoms)) as key:

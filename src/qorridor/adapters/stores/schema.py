@@ -11,14 +11,14 @@ from typing import IO
 from qorridor.adapters.wire.files import write_atomically
 from qorridor.base.errors import OutsideError
 
-VERSION = 2
+VERSION = 3
 """Of the tables; a store of another version is refused, not guessed at."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS block (
   block_id BLOB PRIMARY KEY, link TEXT, sequence INTEGER, owned INTEGER, atoms INTEGER,
-  cursor INTEGER, dek BLOB, simulated INTEGER, epsilon TEXT, born REAL) WITHOUT ROWID;
+  cursor INTEGER, sold INTEGER, dek BLOB, simulated INTEGER, epsilon TEXT, born REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS page (block_id BLOB, page INTEGER, sealed BLOB, PRIMARY KEY (block_id, page)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS key (
   key_id TEXT, role TEXT, state TEXT, block_id BLOB, first INTEGER, count INTEGER, bits INTEGER,

@@ -15,12 +15,21 @@ from qorridor.adapters.stores.writer import Writer
 from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import NO_USE, Allotment, Association, KeyCounts, LinkStock, Pad, PadUse
+from qorridor.ports.key_store import (
+    NO_USE,
+    Allotment,
+    Association,
+    Keep,
+    KeyCounts,
+    LinkStock,
+    Pad,
+    PadUse,
+    Share,
+)
 from qorridor.ports.rolls import RollRow, Row, StateRow
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
-from qorridor.run.agreement import atoms_for
 
 FOREIGN_BLOCKS = 64
 _BURNT = "burnt/"
@@ -140,8 +149,8 @@ class SqliteStore:
 
     # -- blocks -------------------------------------------------------------------------------
 
-    async def ingest(self, block: KeyBlock, *, owned: bool, keep: int, also: Sequence[Row] = ()) -> None:
-        """Take in a block once; of its atoms the first `keep` are kept, the rest is burnt."""
+    async def ingest(self, block: KeyBlock, *, owned: bool, keep: Keep, also: Sequence[Row] = ()) -> None:
+        """Take in a block once; of its atoms the first `keep.atoms` are kept, the rest is burnt."""
 
         def work() -> None:
             with self._writer.transaction(also):
@@ -162,16 +171,15 @@ class SqliteStore:
     # -- agreement ----------------------------------------------------------------------------
 
     async def reserve(
-        self, link: str, association: Association, count: int, txid: str, *, leave: int = 0,
-        also: Sequence[Row] = (),
+        self, link: str, association: Association, count: int, txid: str, *,
+        share: Share = Share.CORRIDORS, also: Sequence[Row] = (),
     ) -> list[Allotment]:  # fmt: skip
-        """Owner end: allot `count` keys, or raise KeySupplyError and allot nothing: Q-KEY-020 when there
-        are too few, Q-KEY-028 when less than `leave` atoms of the link would be left."""
+        """Owner end: allot `count` keys of a share, or raise KeySupplyError and allot nothing: Q-KEY-020 when
+        there are too few, Q-KEY-028 when only the corridors' share has so many."""
 
         def work() -> list[Allotment]:
             with self._writer.transaction(also):
-                self._blocks.check_left(link, count * atoms_for(association.size_bits), leave)
-                return [self._keys.reserve(link, association, txid) for _ in range(count)]
+                return [self._keys.reserve(link, association, txid, share) for _ in range(count)]
 
         return await self._run(work)
 
@@ -229,13 +237,14 @@ class SqliteStore:
 
     # -- pads ---------------------------------------------------------------------------------
 
-    async def take_pad(self, link: str, count: int, *, leave: int = 0, use: PadUse = NO_USE) -> Pad:
+    async def take_pad(
+        self, link: str, count: int, *, share: Share = Share.CORRIDORS, use: PadUse = NO_USE
+    ) -> Pad:
         """Owner end: `count` atoms for one-time use, durably gone from the store when returned."""
 
         def work() -> Pad:
             with self._writer.transaction():
-                self._blocks.check_left(link, count, leave)
-                block, first = self._blocks.allot(link, count)
+                block, first = self._blocks.allot(link, count, share)
                 return self._keys.consume(block, first, count, "initiator", use)
 
         return await self._run(work)
