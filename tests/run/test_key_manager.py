@@ -8,12 +8,14 @@ import json
 import pytest
 
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
-from qorridor.ports.key_store import Association, Keep
+from qorridor.ports.key_store import Keep
 from qorridor.records.events import Event
 from qorridor.run.agreement import BlockKeys
 from qorridor.run.registry import Registry, SaeEntry
 from tests.support.loop import run
 from tests.support.nodes import Net, block
+
+OTHER = "00000000-0000-4000-8000-000000000002"
 
 
 async def both_ends(net, count=1, size=256, target_site="hayes", path=()):
@@ -203,9 +205,10 @@ def test_a_wrong_hop_tag_is_refused_and_the_pad_is_burnt(organisation, folder):
                 "the pad is gone at both ends"
             )
             assert after["slough"].bound == 0
-            with pytest.raises(KeySupplyError) as error:
-                await relay(caught[0])  # the right tag comes too late
-            assert error.value.code == "Q-KEY-023"
+            for txid, code in ((caught[0].txid, "Q-KEY-026"), (OTHER, "Q-KEY-023")):
+                with pytest.raises(KeySupplyError) as error:
+                    await relay(dataclasses.replace(caught[0], txid=txid))  # the right tag comes too late
+                assert error.value.code == code
 
     run(main())
 
@@ -262,6 +265,7 @@ def test_a_neighbour_out_of_reach_is_an_error_and_the_key_is_burnt(organisation,
     async def main():
         async with Net(organisation, folder) as net:
             await net.fill()
+            await net.clients["london"]["hayes"].hello()
             before = await net.counts()
             net.break_wire("london", "hayes")
             with pytest.raises(OutsideError) as error:
@@ -269,6 +273,8 @@ def test_a_neighbour_out_of_reach_is_an_error_and_the_key_is_burnt(organisation,
             assert error.value.code.startswith("Q-KME-04")
             after = await net.counts()
             check_balance(before, after)
+            (owed,) = await net.stores["london"].owed()
+            assert (owed.peer, owed.cause) == ("hayes", error.value.code), "it will hear of it"
             assert after["london"].void == before["london"].void + 256
             assert after["london"].reserved == after["london"].delivered == 0
 
@@ -318,7 +324,7 @@ def test_a_repeated_bind_changes_nothing_and_another_body_is_refused(organisatio
     async def main():
         async with Net(organisation, folder) as net:
             await net.fill()
-            association = Association("a", ("b",), 256, ("london", "hayes"))
+            association = net.association("a", "b", "london", "hayes")
             txid = "00000000-0000-4000-8000-000000000001"
             allotments = await net.stores["london"].reserve("london-hayes", association, 2, txid)
             peer = net.clients["london"]["hayes"]
@@ -328,9 +334,8 @@ def test_a_repeated_bind_changes_nothing_and_another_body_is_refused(organisatio
             with pytest.raises(KeySupplyError) as error:
                 await peer.bind("london-hayes", association, allotments[:1], txid)
             assert error.value.code == "Q-KEY-022"
-            other = "00000000-0000-4000-8000-000000000002"
             with pytest.raises(KeySupplyError) as error:
-                await peer.bind("london-hayes", association, allotments, other)
+                await peer.bind("london-hayes", association, allotments, OTHER)
             assert error.value.code == "Q-KEY-023", "no key material in two associations (I3)"
 
     run(main())
@@ -341,7 +346,7 @@ def test_a_bind_that_does_not_fit_is_refused_and_binds_nothing(organisation, fol
     async def main():
         async with Net(organisation, folder) as net:
             await net.fill()
-            association = Association("a", ("b",), 256, ("london", "hayes"))
+            association = net.association("a", "b", "london", "hayes")
             txid = "00000000-0000-4000-8000-000000000001"
             (item,) = await net.stores["london"].reserve("london-hayes", association, 1, txid)
             link = "london-hayes"
@@ -578,7 +583,7 @@ def test_keys_are_bound_only_for_saes_that_the_estate_names_at_the_ends_of_the_p
     async def main():
         async with Sold(organisation, folder) as net:
             await net.fill()
-            association = Association(initiator, (target,), 256, ("london", "hayes"))
+            association = net.association(initiator, target, "london", "hayes")
             txid = "00000000-0000-4000-8000-000000000001"
             allotments = await net.stores["london"].reserve("london-hayes", association, 1, txid)
             with pytest.raises(KeySupplyError) as error:
@@ -601,7 +606,7 @@ def test_keys_are_relayed_only_for_saes_that_the_estate_names(organisation, fold
             before = await net.counts()
             peer = net.clients["london"]["hayes"]
             relay = peer.relay
-            wrong = Association(initiator, (target,), 256, ("london", "hayes", "slough"))
+            wrong = net.association(initiator, target, "london", "hayes", "slough")
             peer.relay = lambda hop: relay(dataclasses.replace(hop, association=wrong))
             with pytest.raises(KeySupplyError) as error:
                 await net.managers["london"].supply("core-london", "core-slough", "slough", 1, 256)

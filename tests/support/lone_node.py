@@ -93,6 +93,15 @@ def pytest_raises_full():
         raise AssertionError("the disk takes more")
 
 
+class Stranger:
+    """What a test that plays a node knows of stores."""
+
+    own = "0" * 32
+
+    async def meet(self, site, incarnation):
+        """Whatever it is."""
+
+
 class LoneNode:
     """`qorridor node london` with its authority in this process; `disk` holds its state."""
 
@@ -200,7 +209,7 @@ class LoneNode:
     def peer(self):
         """Slough's end of the control channel."""
         client = self._client("peer", self.slough, "ml-dsa-65")
-        return PeerClient("london", client, client)
+        return PeerClient("london", client, client, Stranger)
 
     async def __aexit__(self, *_):
         self._forget()

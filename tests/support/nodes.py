@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+from collections import Counter
 from pathlib import Path
 
 from qorridor.adapters.peers.client import PeerClient
@@ -12,7 +13,7 @@ from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire import contexts, http, tls
 from qorridor.base.errors import OutsideError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Keep
+from qorridor.ports.key_store import Association, Keep
 from qorridor.records.keys import KeyBlock
 from qorridor.run.key_manager import KeyManager
 from qorridor.run.registry import Registry
@@ -67,7 +68,12 @@ class Net:
         self.topology = Topology(self.links)
         self.clock, self.ports, self.stores, self.managers = Clock(), {}, {}, {}
         self.events, self.servers, self.clients, self.checkpoints = [], [], {}, []
-        self.cut, self.masks = set(), {}
+        self.cut, self.masks, self.starts = set(), {}, Counter()
+
+    def association(self, initiator, target, *path, size=256):
+        """What both ends of a path agree on, with the stores that are there now."""
+        ends = (self.stores[path[0]].incarnation, self.stores[path[-1]].incarnation)
+        return Association(initiator, (target,), size, path, ends)
 
     def _sites(self):
         return {site for ends in self.links.values() for site in ends}
@@ -80,6 +86,7 @@ class Net:
     async def start(self, site):
         """Open store, manager and listener of one site."""
         home = self.folder / site
+        self.starts[site] += 1
         self.stores[site] = SqliteStore(home, root_sealer(home / "root.key"), self.clock, site)
         self.clients[site] = {other: self._client(site, other) for other in self._sites() - {site}}
         self.masks[site] = PeerMasks(
@@ -89,8 +96,8 @@ class Net:
         )
         self.managers[site] = KeyManager(
             site, self.topology, self.stores[site], self.clients[site], self.clock,
-            Entropy(site), keep=dict.fromkeys(self.topology.links_of(site), self.keep), window=self.window,
-            registry=self.registry, masks=self.masks[site],
+            Entropy(f"{site}/{self.starts[site]}"), keep=dict.fromkeys(self.topology.links_of(site), self.keep),
+            window=self.window, registry=self.registry, masks=self.masks[site],
         )  # fmt: skip
         server = PeerServer(
             self.managers[site],
@@ -135,7 +142,20 @@ class Net:
                 "127.0.0.1", self.ports[other], context, accept=lambda peer: peer.name == other
             )
 
-        return PeerClient(other, http.Client(dial, timeout=20), http.Client(dial, timeout=20))
+        return PeerClient(
+            other, http.Client(dial, timeout=20), http.Client(dial, timeout=20),
+            lambda: self.managers[site].incarnations,
+        )  # fmt: skip
+
+    def end(self, site):
+        """Kill a node: what was committed is all that is left of it."""
+        for other, clients in self.clients.items():
+            for client in clients.values() if other == site else [clients[site]] if site in clients else []:
+                client.close()
+        store = self.stores[site]
+        store._writer.close()
+        store._db.close()
+        store._lock.close()
 
     def break_wire(self, left, right):
         """Cut what is open and refuse what is dialled between two sites."""

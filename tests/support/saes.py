@@ -4,6 +4,7 @@ import json
 
 from qorridor.adapters.wire import contexts, tls
 from qorridor.faces.api.etsi014 import Etsi014
+from qorridor.ports.key_store import Keep
 from qorridor.run.registry import Registry, SaeEntry
 from tests.support.nodes import Net
 
@@ -20,7 +21,7 @@ CAP = 500
 class Kmes(Net):
     """A net whose sites serve SAEs."""
 
-    registry = Registry(SAES)
+    registry, keep = Registry(SAES), Keep(0, 1000)
 
     def __init__(self, organisation, folder, links=None):
         super().__init__(organisation, folder, links)

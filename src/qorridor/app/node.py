@@ -31,6 +31,7 @@ from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes, Refusals
 from qorridor.app.node_stock import stock_kept
 from qorridor.app.node_store import root_key_file
+from qorridor.app.node_upkeep import Upkeep
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.combine.components import Suite
@@ -46,9 +47,7 @@ from qorridor.run.roll_terms import RollTerms
 from qorridor.run.topology import Topology
 
 _LOG = logging.getLogger(__name__)
-HOUSEKEEPING_SECONDS = 1.0
-CHECKPOINT_ROUNDS = 10
-PRUNE_ROUNDS = 3600
+ANNOUNCE_SECONDS = 1.0
 SAMPLES_SHOWN = 24
 """Blocks per link that an operator sees: a reference and what came after it."""
 
@@ -102,7 +101,6 @@ class Node:
         self.links: dict[str, NodeLink] = {}
         self.corridors: dict[str, CorridorEnd] = {}
         self._servers: list[asyncio.Server] = []
-        self._missing = 0
 
     # -- parts --------------------------------------------------------------------------------
 
@@ -133,12 +131,14 @@ class Node:
             link: stock_kept(self.estate, link, settings.site)
             for link in self.topology.links_of(settings.site)
         }
-        far = {
+        self._all = {
             site: self.peers.get(site) or self._peer(site) for site in self.topology.sites - {settings.site}
-        }
-        self.masks = PeerMasks({site: peer.mask for site, peer in far.items()}, self.clock, self.entropy)
+        } | self.peers
+        self.masks = PeerMasks(
+            {site: peer.mask for site, peer in self._all.items()}, self.clock, self.entropy
+        )
         self.manager = KeyManager(
-            settings.site, self.topology, self.store, self.peers, self.clock, self.entropy,
+            settings.site, self.topology, self.store, self._all, self.clock, self.entropy,
             keep=keep, window=window, registry=Registry(self.saes), masks=self.masks,
         )  # fmt: skip
         self.manager.is_settled = self.journal.is_compared
@@ -150,7 +150,8 @@ class Node:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(link.run()) for link in self.links.values()]
             tasks += [group.create_task(end.run()) for end in self.corridors.values()]
-            tasks += [group.create_task(self._housekeep()), group.create_task(self.notes.run())]
+            upkeep = Upkeep(settings.site, self.manager, self.store, self.notes, self.journal)
+            tasks += [group.create_task(work) for work in (upkeep.run(), upkeep.tell(), self.notes.run())]
             tasks += [group.create_task(self._announce(addresses))]
             tasks += [group.create_task(self.journal.run(self.peers))]
             await stop.wait()
@@ -176,7 +177,7 @@ class Node:
                 accept=lambda peer: (peer.kind, peer.name) == ("node", site),
             )
 
-        return PeerClient(site, http.Client(dial), http.Client(dial))
+        return PeerClient(site, http.Client(dial), http.Client(dial), lambda: self.manager.incarnations)
 
     async def _build_corridors(self) -> None:
         for name, entry in self.estate.corridors.items():
@@ -330,39 +331,12 @@ class Node:
                 with contextlib.suppress(OutsideError):  # a full disk: told at the next look
                     announce(self.settings.state, addresses)
                     told = dict(addresses)
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
-
-    async def _housekeep(self) -> None:
-        rounds = 0
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            rounds += 1
-            with contextlib.suppress(OutsideError):  # the notes raise the store's alarm
-                await self.manager.expire()
-                if rounds % CHECKPOINT_ROUNDS == 0:
-                    await self.store.checkpoint()
-                    await self._check_balance()
-                if rounds % PRUNE_ROUNDS == 0:
-                    await self.store.prune(self.journal.size)
-
-    async def _check_balance(self) -> None:
-        """Every ingested bit is somewhere (contract of key agreement, section 2); told once per figure."""
-        missing = (await self.store.count()).missing
-        if missing != self._missing:
-            self._missing = missing
-            event = Event(
-                "key.balance",
-                self.settings.site,
-                {"missing_bits": missing},
-                severity="P2" if missing else "P4",
-                simulated=any([(await self.store.stock(link)).simulated for link in self.links]),
-            )
-            await self.notes.record(event)
+            await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
-        for peer in self.peers.values():
+        for peer in self._all.values():
             peer.close()
         self.notes.put(Event("self.stop", self.settings.site))
         await self.notes.drain()

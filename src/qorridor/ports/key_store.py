@@ -22,12 +22,14 @@ from qorridor.records.keys import DeliveredKey, KeyBlock
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """What a key is bound to: who asks first, who may fetch it, its size, and its nodes end to end."""
+    """What a key is bound to: who asks first, who may fetch it, its size, its nodes end to end, and the
+    incarnations of the stores at both ends (none where both are one)."""
 
     initiator: str
     targets: tuple[str, ...]
     size_bits: int
     path: tuple[str, ...]
+    incarnations: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         """The form that both ends hash."""
@@ -36,6 +38,7 @@ class Association:
             "targets": list[Json](sorted(self.targets)),
             "size_bits": self.size_bits,
             "path": list[Json](self.path),
+            "incarnations": list[Json](self.incarnations),
         }
 
 
@@ -62,13 +65,24 @@ class Pad:
 
 @dataclass(frozen=True, slots=True)
 class PadUse:
-    """What a pad is taken for: the store remembers it, so that a later void can be judged."""
+    """What a pad is taken for: the store remembers it, so that a later void can be judged; `promised_to`
+    is the node that hears of it when the transaction is given up."""
 
     txid: str = ""
     path: tuple[str, ...] = ()
+    promised_to: str = ""
 
 
 NO_USE = PadUse()
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A transaction that was given up and of which `peer` has not heard yet."""
+
+    txid: str
+    peer: str
+    cause: str
 
 
 class Share(StrEnum):
@@ -123,6 +137,9 @@ class KeyCounts:
 class KeyStore(Protocol):
     """Where keys lie between distillation and delivery (docs/inside/keys.md)."""
 
+    incarnation: str
+    """128 random bits in hex, new at creation and at every restore."""
+
     async def ingest(self, block: KeyBlock, *, owned: bool, keep: Keep, also: Sequence[Row] = ()) -> None:
         """Take in a block once; of its atoms the first `keep.atoms` are kept, the rest is burnt."""
         ...
@@ -132,7 +149,8 @@ class KeyStore(Protocol):
         share: Share = Share.CORRIDORS, also: Sequence[Row] = (),
     ) -> list[Allotment]:  # fmt: skip
         """Owner end: allot `count` keys of a share, or raise KeySupplyError and allot nothing: Q-KEY-020 when
-        there are too few, Q-KEY-028 when only the corridors' share has so many."""
+        there are too few, Q-KEY-028 when only the corridors' share has so many. From then on the other
+        end hears of it when the transaction is given up."""
         ...
 
     async def bind(
@@ -143,7 +161,7 @@ class KeyStore(Protocol):
         ...
 
     async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
-        """Owner end: every peer has acknowledged; reserved becomes bound."""
+        """Owner end: every peer has acknowledged; reserved becomes bound, and nobody is owed anything."""
         ...
 
     async def hold(
@@ -179,13 +197,36 @@ class KeyStore(Protocol):
         ...
 
     async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
-        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs.
+        """Burn what a transaction reserved or bound and nobody has fetched, and take nothing of it that comes
+        later; returns the key_IDs.
 
         `also` is recorded only when something was burnt.
         """
         ...
 
-    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
+    async def abandon(self, txid: str, cause: str, also: Sequence[Row] = ()) -> str:
+        """Owner end: void a transaction and owe its peer the news; returns the peer, empty when none was
+        promised any. `also` as for `void`."""
+        ...
+
+    async def owed(self) -> list[Owed]:
+        """Transactions given up of which the peer has not heard yet, oldest first."""
+        ...
+
+    async def settle(self, txid: str) -> None:
+        """The peer has heard of a transaction's end."""
+        ...
+
+    async def met(self, site: str) -> str:
+        """The incarnation of another node's store as last heard, empty before the first time."""
+        ...
+
+    async def meet(self, site: str, incarnation: str, links: Sequence[str], also: Sequence[Row] = ()) -> bool:
+        """Note another node's incarnation; True when its store is another one than before: then every open
+        key over it and every block of the common `links` is burnt, and `also` recorded."""
+        ...
+
+    async def expire(self, also: Sequence[Row] = ()) -> list[str]:
         """Void every reserved or bound key whose time is over; `also` as for `void`."""
         ...
 

@@ -77,6 +77,10 @@ class PeerNode(Protocol):
     """Calls to one neighbour; each raises OutsideError when the outcome is unknown and
     KeySupplyError when the neighbour refuses (then it changed nothing)."""
 
+    async def hello(self) -> None:
+        """Hear which store the other node works on: every answer says it."""
+        ...
+
     async def bind(
         self, link: str, association: Association, allotments: Sequence[Allotment], txid: str
     ) -> None:

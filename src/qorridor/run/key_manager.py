@@ -9,25 +9,28 @@ output here: the store and the neighbours are ports.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from qorridor.base import names
 from qorridor.base.canonical import Json
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, Keep, KeyStore, LinkStock, Share
+from qorridor.ports.key_store import Allotment, Association, Keep, KeyStore, LinkStock, Owed, Share
 from qorridor.ports.peer_node import EndMasks, Hop, PathSupply, PeerNode
 from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
 from qorridor.run.agreement import ATOM_BYTES, atoms_for, owner
+from qorridor.run.incarnations import Incarnations
 from qorridor.run.registry import Registry
 from qorridor.run.relay import NOT_HELD, TAG_ATOMS, Relay
 from qorridor.run.supply_meter import SupplyMeter
 from qorridor.run.topology import Topology
 
+_LOG = logging.getLogger(__name__)
 _ENDS_DIFFER = "Q-KEY-025"
 
 
@@ -50,7 +53,8 @@ class KeyManager:
         self._meters = {link: SupplyMeter(window) for link in topology.links_of(site)}
         self.is_settled: Callable[[], bool] = lambda: True
         """False while it is not known yet whether the store is an old copy of itself: no key leaves it."""
-        self._relay = Relay(site, topology, store, peers, registry, masks, self._share_of)
+        self.incarnations = Incarnations(site, topology, store)
+        self._relay = Relay(site, topology, store, peers, registry, masks, self._share_of, self.incarnations)
 
     # -- blocks from the links ----------------------------------------------------------------
 
@@ -87,12 +91,14 @@ class KeyManager:
         association = Association(initiator, (target,), size_bits, path)
         self._registry.check(association)
         self._require_settled()
+        ends = await self.incarnations.of_ends(path, self._peers[path[-1]] if len(path) > 1 else None)
+        association = replace(association, incarnations=ends)
         txid = names.key_id_text(self._entropy.draw(16))
         try:
             key_ids = await self._agree(association, count, txid)
             await self.store.ready(txid)
         except (KeySupplyError, OutsideError) as error:
-            await self._give_up(txid, path, error)
+            await self._give_up(txid, error)
             raise
         events = [_delivered(key_id, initiator, association) for key_id in key_ids]
         return await self.store.deliver(key_ids, initiator, as_initiator=True, also=[*events, *also])
@@ -155,12 +161,29 @@ class KeyManager:
             key.wipe()
         return [key_id for key_id, _ in keys]
 
-    async def _give_up(self, txid: str, path: tuple[str, ...], error: Exception) -> None:
-        cause = getattr(error, "code", "unknown")
-        await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
-        if len(path) > 1:
-            with contextlib.suppress(KeySupplyError, OutsideError):  # its own lifetime ends it otherwise
-                await self._peers[path[1]].void(txid, cause)
+    async def _give_up(self, txid: str, error: KeySupplyError | OutsideError) -> None:
+        event = Event("key.void", txid, {"cause": error.code}, severity="P4")
+        peer = await self.store.abandon(txid, error.code, [event])
+        if peer:
+            await self._tell(Owed(txid, peer, error.code))
+
+    async def _tell(self, owed: Owed) -> bool:
+        """Let a peer know that a transaction is given up; False when it could not be reached."""
+        try:
+            await self._peers[owed.peer].void(owed.txid, owed.cause)
+        except OutsideError:
+            return False  # the store remembers it
+        except KeySupplyError as refusal:  # it will say the same for ever, and its own lifetimes end it
+            _LOG.warning("%s does not void %s: %s", owed.peer, owed.txid, refusal.cause)
+        await self.store.settle(owed.txid)
+        return True
+
+    async def tell_peers(self) -> None:
+        """Tell each peer what it has not heard yet of transactions given up, in order, as far as it answers."""
+        silent: set[str] = set()
+        for owed in await self.store.owed():
+            if owed.peer not in silent and not await self._tell(owed):
+                silent.add(owed.peer)
 
     async def accept_hop(self, hop: Hop, sender: str) -> bool:
         """Take relayed keys from the neighbour `sender` (run.relay); whether a pad was simulated."""
@@ -183,6 +206,7 @@ class KeyManager:
                 sender,
             )
         self._registry.check(association)
+        self.incarnations.check(association)
         events = [
             Event("key.bound", item.key_id, {"link": link, "target": association.targets[0]})
             for item in allotments
@@ -197,10 +221,8 @@ class KeyManager:
 
     async def accept_void(self, txid: str, cause: str, sender: str) -> None:
         """Burn what a transaction left here and further down its path, when `sender` stands before this
-        node on it; a transaction that left nothing here is none of this node's business."""
-        path = await self.store.path_of(txid)
-        if path is None or self.site not in path:
-            return
+        node on it; of one that has not arrived nothing is taken when it does."""
+        path = await self.store.path_of(txid) or (sender, self.site)
         here = path.index(self.site)
         if sender not in path[:here]:
             raise PolicyRefusal(
@@ -208,7 +230,7 @@ class KeyManager:
                 "only a node that took part may void a transaction", sender,
             )  # fmt: skip
         await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
-        if here + 1 < len(path) and path[here + 1] in self._peers:
+        if here + 1 < len(path):
             await self._peers[path[here + 1]].void(txid, cause)
 
     # -- collection (target's end) ------------------------------------------------------------
@@ -263,7 +285,7 @@ class KeyManager:
 
     async def expire(self) -> None:
         """Burn keys whose time is over at this end."""
-        await self.store.expire(self._clock.now(), [Event("key.expired", self.site, severity="P4")])
+        await self.store.expire([Event("key.expired", self.site, severity="P4")])
 
 
 def _delivered(key_id: str, sae: str, association: Association) -> Event:

@@ -21,6 +21,7 @@ from qorridor.ports.key_store import Association, KeyStore, PadUse, Share
 from qorridor.ports.peer_node import EndMasks, Hop, HopKey, PeerNode
 from qorridor.records.events import Event
 from qorridor.run.agreement import association_bytes, atoms_for
+from qorridor.run.incarnations import Incarnations
 from qorridor.run.registry import Registry
 from qorridor.run.topology import Topology
 
@@ -38,10 +39,11 @@ class Relay:
 
     def __init__(
         self, site: str, topology: Topology, store: KeyStore, peers: Mapping[str, PeerNode], registry: Registry,
-        masks: EndMasks, share_of: ShareOf,
+        masks: EndMasks, share_of: ShareOf, incarnations: Incarnations,
     ) -> None:  # fmt: skip
         self._site, self._topology, self._store = site, topology, store
         self._peers, self._registry, self._masks, self._share_of = peers, registry, masks, share_of
+        self._incarnations = incarnations
 
     async def begin(self, association: Association, keys: Sequence[tuple[str, Secret]], txid: str) -> bool:
         """Send fresh keys on their way; returns when the last node of the path holds them: whether a pad
@@ -71,9 +73,9 @@ class Relay:
         far = association.path[association.path.index(self._site) + 1]
         link = self._topology.link_between(self._site, far)
         count = len(keys) * atoms_for(association.size_bits) + TAG_ATOMS
-        pad = await self._store.take_pad(
-            link, count, share=self._share_of(association), use=PadUse(txid, association.path)
-        )
+        begins = self._site == association.path[0]
+        use = PadUse(txid, association.path, promised_to=far if begins else "")
+        pad = await self._store.take_pad(link, count, share=self._share_of(association), use=use)
         place, size = pad.allotment, association.size_bits // 8
         with pad.key as material, Secret(b"".join(bytes(key.reveal()) for _, key in keys)) as plain:
             simulated = simulated or place.simulated
@@ -138,6 +140,7 @@ class Relay:
                 "relay along neighbours only", sender,
             )  # fmt: skip
         self._registry.check(hop.association)
+        self._incarnations.check(hop.association)
         if {sender, self._site} != set(self._topology.links.get(hop.link, ())):
             raise PolicyRefusal(
                 "Q-POLICY-011", f"{sender} is no end of {hop.link}", "relay over a common link", sender

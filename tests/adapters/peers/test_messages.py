@@ -12,7 +12,7 @@ from qorridor.ports.key_store import Allotment, Association
 from qorridor.ports.peer_node import Hop, HopKey, PathSupply
 
 KEY_ID = "11111111-2222-4333-8444-555555555555"
-PAIR = Association("sae-a", ("sae-b",), 256, ("london", "hayes"))
+PAIR = Association("sae-a", ("sae-b",), 256, ("london", "hayes"), ("0" * 32, "1" * 32))
 PLACE = Allotment(KEY_ID, bytes(16), 3, 1, 256, bytes(32))
 HOP = Hop(
     KEY_ID, PAIR, "lh", bytes(16), 1, 2, (HopKey(KEY_ID, bytes(32), bytes(32)),), bytes(16), True, bytes(16)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qorridor.adapters.peers.client import INCARNATION
 from qorridor.adapters.stores.journal import Journal
 from qorridor.adapters.wire import contexts, http, tls
 from qorridor.app.node_checkpoints import Checkpoints
@@ -19,7 +20,14 @@ from tests.support.nodes import Net
 
 PAIR = {"london-hayes": ("london", "hayes")}
 TXID = "00000000-0000-4000-8000-000000000001"
-ASSOCIATION = {"initiator": "a", "targets": ["b"], "size_bits": 256, "path": ["london", "hayes"]}
+HERE = ["0" * 32] * 2  # stands for the stores of the net
+ASSOCIATION = {
+    "initiator": "a",
+    "targets": ["b"],
+    "size_bits": 256,
+    "path": ["london", "hayes"],
+    "incarnations": HERE,
+}
 BIND = {"link": "london-hayes", "association": ASSOCIATION, "txid": TXID,
         "keys": [{"key_id": TXID, "block": "00" * 16, "first": 1, "count": 1, "digest": "AAAA"}]}  # fmt: skip
 HOP = {"txid": TXID, "association": ASSOCIATION, "link": "london-hayes", "block": "00" * 16, "first": 1, "count": 2,
@@ -47,10 +55,13 @@ class Real(Net):
 
 
 async def ask(net, call, body, method="POST"):
-    client = net.clients["london"]["hayes"]._bulk
-    return await client.request(
-        method, f"/q/v1/{call}", body if isinstance(body, bytes) else json.dumps(body).encode()
+    client, text = (
+        net.clients["london"]["hayes"]._bulk,
+        body if isinstance(body, bytes) else json.dumps(body).encode(),
     )
+    stores = [net.stores[site].incarnation for site in ("london", "hayes")]
+    text = text.replace(json.dumps(HERE).encode(), json.dumps(stores).encode())
+    return await client.request(method, f"/q/v1/{call}", text, headers={INCARNATION: stores[0]})
 
 
 def test_calls_of_a_neighbour_that_do_not_fit_are_refused_with_a_code_and_journalled(organisation, folder):
@@ -83,6 +94,19 @@ def test_odd_calls_get_an_answer(organisation, folder, call, body, status):
             assert answer.status == status
             assert status == 200 or json.loads(answer.body)["code"]
             assert (await ask(net, "supply", SUPPLY)).status == 200
+
+    run(main())
+
+
+@pytest.mark.parametrize("told", [{}, {INCARNATION: ""}, {INCARNATION: "g" * 32}, {INCARNATION: "0" * 33}])
+def test_a_call_that_does_not_say_which_store_it_comes_from_is_refused(organisation, folder, told):
+    async def main():
+        async with Net(organisation, folder, PAIR) as net:
+            client = net.clients["london"]["hayes"]._bulk
+            answer = await client.request("POST", "/q/v1/hello", b"{}", headers=told)
+            assert answer.status == 400
+            assert answer.headers[INCARNATION] == net.stores["hayes"].incarnation
+            assert (await ask(net, "hello", {})).status == 200
 
     run(main())
 
@@ -178,7 +202,7 @@ def test_whatever_a_neighbour_sends_gets_an_answer_and_the_bits_are_conserved(
     organisation, folder, note, data
 ):
     """Only typed answers: an exception of any other kind would end the connection and fail the run."""
-    known = CALLS | {"checkpoint": note, "held": {}, "roll/thames": {}, "nothing": {}}
+    known = CALLS | {"hello": {}, "checkpoint": note, "held": {}, "roll/thames": {}, "nothing": {}}
     told = data.draw(st.lists(calls(known), min_size=1, max_size=12))
 
     async def main():

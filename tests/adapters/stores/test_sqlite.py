@@ -21,10 +21,15 @@ PAIR = Association("a", ("b",), 256, ("london", "hayes"))
 
 
 class OffClock(SystemClock):
-    offset = 0.0
+    """Time that goes by (`offset`), and a wall clock that was set (`jump`)."""
+
+    offset = jump = 0.0
 
     def now(self):
-        return super().now() + self.offset
+        return super().now() + self.offset + self.jump
+
+    def monotonic(self):
+        return super().monotonic() + self.offset
 
 
 def opened(folder, clock=None):
@@ -143,7 +148,7 @@ def test_a_key_whose_time_is_over_is_void_at_its_end(tmp_path):
     async def body(store):
         allotment = await one_key(store)
         clock.offset = 121.0
-        voided = await store.expire(clock.now(), [Event("key.expired", "london")])
+        voided = await store.expire([Event("key.expired", "london")])
         with pytest.raises(KeySupplyError):
             await store.deliver([allotment.key_id], "a", as_initiator=True)
         return allotment.key_id, voided, await store.count()
@@ -151,6 +156,34 @@ def test_a_key_whose_time_is_over_is_void_at_its_end(tmp_path):
     key_id, voided, counts = play(tmp_path, body, clock)
     assert voided == [key_id]
     assert (counts.reserved, counts.bound) == (0, 0)
+
+
+@pytest.mark.parametrize("jump", [-86400.0, -600.0, 600.0, 86400.0])
+def test_a_wall_clock_that_is_set_ends_no_key_and_keeps_none_alive(tmp_path, jump):
+    clock = OffClock()
+
+    async def body(store):
+        allotment = await one_key(store)
+        clock.jump = jump
+        assert await store.expire() == []
+        assert store.clock_jump() == pytest.approx(jump, abs=1)
+        assert await store.deliver([allotment.key_id], "a", as_initiator=True)
+        (late,) = await store.reserve("lh", PAIR, 1, "u")
+        clock.offset = 121.0
+        return late.key_id, await store.expire()
+
+    key_id, voided = play(tmp_path, body, clock)
+    assert voided == [key_id]
+
+
+def test_a_wall_clock_that_keeps_its_way_within_seconds_was_not_set(tmp_path):
+    clock = OffClock()
+
+    async def body(store):
+        clock.jump, clock.offset = 4.0, 86400.0
+        return store.clock_jump()
+
+    assert play(tmp_path, body, clock) == 0.0
 
 
 def test_a_restored_copy_gives_out_nothing(tmp_path):
@@ -221,15 +254,14 @@ def test_a_full_disk_changes_nothing_and_the_store_goes_on_afterwards(tmp_path):
 
 
 def test_the_wrong_root_key_opens_nothing(tmp_path):
-    allotment = play(tmp_path, one_key)
+    play(tmp_path, one_key)
+    key = (tmp_path / "root.key").read_bytes()
     (tmp_path / "root.key").write_bytes(os.urandom(32))
-
-    async def body(store):
-        with pytest.raises(OutsideError) as refused:
-            await store.deliver([allotment.key_id], "a", as_initiator=True)
-        return refused.value.code
-
-    assert play(tmp_path, body) == "Q-KEY-040"
+    with pytest.raises(OutsideError) as refused:
+        opened(tmp_path)
+    assert refused.value.code == "Q-KEY-040"
+    (tmp_path / "root.key").write_bytes(key)
+    assert play(tmp_path, lambda store: store.count()).bound == 256, "nothing was lost, and nothing is locked"
 
 
 def test_events_are_numbered_without_gaps_with_what_they_tell_of(tmp_path):
@@ -377,7 +409,7 @@ def test_the_store_knows_that_it_cannot_write_until_a_write_succeeds(tmp_path):
                     await store.write([Event("self.note", "x" * 4000)])
             assert store.trouble.code == "Q-KEY-044"
             await store.count()
-            await store.void("nothing", "nobody")
+            await store.expire()
             assert store.trouble is not None, "what writes nothing proves nothing"
         await store.write([Event("self.note", "london")])
         return store.trouble

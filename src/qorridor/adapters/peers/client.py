@@ -12,18 +12,29 @@ from qorridor.base.canonical import Json, canonical_json
 from qorridor.base.errors import KeySupplyError, OutsideError
 from qorridor.ports.key_store import Allotment, Association
 from qorridor.ports.peer_node import Hop, PathSupply
+from qorridor.run.incarnations import Incarnations
 
 PREFIX = "/q/v1"
+INCARNATION = "qorridor-incarnation"
+"""Header of every message, both ways: which store its sender works on."""
 Answer = TypeVar("Answer")
 
 
 class PeerClient:
-    """One neighbour; `bulk` carries key agreement, `control` roll-over, so that neither waits."""
+    """One neighbour; `bulk` carries key agreement, `control` roll-over, so that neither waits; `acquaint`
+    gives the incarnations that both nodes have said."""
 
-    def __init__(self, site: str, bulk: http.Client, control: http.Client) -> None:
+    def __init__(
+        self, site: str, bulk: http.Client, control: http.Client, acquaint: Callable[[], Incarnations]
+    ) -> None:
         self.site = site
+        self._acquaint = acquaint
         self._bulk = bulk
         self._control = control
+
+    async def hello(self) -> None:
+        """Hear which store the other node works on: every answer says it."""
+        await self._call("hello", {})
 
     async def bind(
         self, link: str, association: Association, allotments: Sequence[Allotment], txid: str
@@ -55,14 +66,12 @@ class PeerClient:
 
     async def control(self, corridor: str, frame: bytes) -> bytes:
         """Send one roll-over message and return the answer."""
-        response = await self._control.request("POST", f"{PREFIX}/roll/{corridor}", frame, "application/cbor")
-        return await self._expect(response)
+        return await self._post(self._control, f"roll/{corridor}", frame, "application/cbor")
 
     async def mask(self, nonce: bytes) -> tuple[bytes, tls.Stream | None]:
         """Have the far node keep a secret of the control connection; returns its id and that connection."""
-        body = canonical_json({"nonce": nonce.hex()})
-        response = await self._control.request("POST", f"{PREFIX}/mask", body)
-        return messages.read_mask(await self._expect(response)), self._control.stream
+        answer = await self._post(self._control, "mask", canonical_json({"nonce": nonce.hex()}))
+        return messages.read_mask(answer), self._control.stream
 
     def control_group(self) -> str:
         """The key exchange group of the control connection, as this end reads it; empty without one."""
@@ -80,9 +89,26 @@ class PeerClient:
             ) from error  # fmt: skip
 
     async def _call(self, what: str, body: Json) -> bytes:
-        return await self._expect(await self._bulk.request("POST", f"{PREFIX}/{what}", canonical_json(body)))
+        return await self._post(self._bulk, what, canonical_json(body))
 
-    async def _expect(self, response: http.Response) -> bytes:
+    async def _post(
+        self, client: http.Client, what: str, body: bytes, content_type: str = "application/json"
+    ) -> bytes:
+        incarnations = self._acquaint()
+        response = await client.request(
+            "POST", f"{PREFIX}/{what}", body, content_type, {INCARNATION: incarnations.own}
+        )
+        try:
+            told = messages.incarnation(response.headers.get(INCARNATION))
+        except ValueError as error:
+            raise OutsideError(
+                "Q-KME-044", f"the answer of {self.site} to {what} does not say which store it works on",
+                "both nodes must run the same version", self.site,
+            ) from error  # fmt: skip
+        await incarnations.meet(self.site, told)
+        return self._checked(response)
+
+    def _checked(self, response: http.Response) -> bytes:
         if response.status == 200:
             return response.body
         try:

@@ -12,6 +12,7 @@ from qorridor.ports.key_store import Allotment, Association
 from qorridor.ports.peer_node import Hop, HopKey, PathSupply
 
 _SAE = re.compile(r"[\x21-\x7e]{1,64}")
+_INCARNATION = re.compile(r"[0-9a-f]{32}")
 MOST_KEYS = 128
 MOST_NODES = 16
 
@@ -125,7 +126,11 @@ class Fields:
         if not 1 <= len(targets) <= 8:
             raise ValueError("targets is empty or too long")
         saes = tuple(_sae(item) for item in targets)
-        return Association(inner.sae("initiator"), saes, inner.size_bits(), inner.path())
+        named = inner._get("incarnations", list)
+        if len(named) != 2:
+            raise ValueError("incarnations are those of both ends")
+        ends = tuple(incarnation(item) for item in named)
+        return Association(inner.sae("initiator"), saes, inner.size_bits(), inner.path(), ends)
 
     def size_bits(self) -> int:
         """Size of a key: whole bytes, 64 to 8192 bits."""
@@ -145,6 +150,13 @@ class Fields:
 def _sae(value: object) -> str:
     if not isinstance(value, str) or _SAE.fullmatch(value) is None:
         raise ValueError("an SAE ID has 1 to 64 printable characters")
+    return value
+
+
+def incarnation(value: object) -> str:
+    """Of a node's store: 128 bits in lower-case hex; raises ValueError for anything else."""
+    if not isinstance(value, str) or _INCARNATION.fullmatch(value) is None:
+        raise ValueError("an incarnation has 32 hexadecimal digits")
     return value
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Protocol
 
 from qorridor.adapters.peers import messages
-from qorridor.adapters.peers.client import PREFIX
+from qorridor.adapters.peers.client import INCARNATION, PREFIX
 from qorridor.adapters.peers.masks import PeerMasks
 from qorridor.adapters.wire import http, tls
 from qorridor.base.canonical import canonical_json
@@ -73,10 +74,17 @@ class PeerServer:
         return identity.name
 
     async def _answer(self, request: http.Request, sender: str, stream: tls.Stream) -> http.Response:
+        """The answer, which says which store this node works on: after the call, that may have changed it."""
+        answer = await self._judged(request, sender, stream)
+        return replace(answer, headers={INCARNATION: self._manager.incarnations.own})
+
+    async def _judged(self, request: http.Request, sender: str, stream: tls.Stream) -> http.Response:
         what, _, rest = request.path.removeprefix(f"{PREFIX}/").partition("/")
         if request.method != "POST" or not request.path.startswith(f"{PREFIX}/"):
             return http.Response(404)
         try:
+            told = messages.incarnation(request.headers.get(INCARNATION))
+            await self._manager.incarnations.meet(sender, told)
             return http.Response(200, await self._dispatch(what, rest, request.body, sender, stream))
         except ValueError as error:
             return _refusal(400, "Q-KME-048", str(error))
@@ -94,6 +102,8 @@ class PeerServer:
 
     async def _dispatch(self, what: str, rest: str, body: bytes, sender: str, stream: tls.Stream) -> bytes:
         match what:
+            case "hello":
+                pass
             case "bind":
                 await self._manager.accept_bind(*messages.read_bind(body), sender)
             case "relay":

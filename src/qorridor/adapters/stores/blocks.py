@@ -6,6 +6,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 
+from qorridor.adapters.stores.epoch_keys import EpochKeys
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.base.errors import KeySupplyError
 from qorridor.ports.key_store import Keep, LinkStock, Share
@@ -31,9 +32,9 @@ class BlockRow:
 class Blocks:
     """Reads and writes atoms inside the caller's transaction."""
 
-    def __init__(self, database: sqlite3.Connection, root: Sealer, store_id: str) -> None:
+    def __init__(self, database: sqlite3.Connection, epochs: EpochKeys, store_id: str) -> None:
         self._db = database
-        self._root = root
+        self._epochs = epochs
         self._id = store_id
 
     def add(self, block: KeyBlock, *, owned: bool, keep: Keep, now: float) -> int | None:
@@ -49,7 +50,7 @@ class Blocks:
         self._db.execute(
             "INSERT INTO block VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (block.block_id, block.link, block.sequence, owned, atoms, FIRST_SOLD, sold,
-             self._root.seal(dek, place), block.simulated, block.epsilon, now),
+             self._epochs.seal(dek, place), block.simulated, block.epsilon, now),
         )  # fmt: skip
         sealer = Sealer(dek)
         view = block.key.reveal()
@@ -122,7 +123,7 @@ class Blocks:
 
     def _sealer(self, block_id: bytes) -> Sealer:
         row = self._db.execute("SELECT dek FROM block WHERE block_id = ?", (block_id,)).fetchone()
-        return Sealer(self._root.open(row[0], self._place(block_id)))
+        return Sealer(self._epochs.open(row[0], self._place(block_id)))
 
     def _place(self, block_id: bytes) -> str:
         return f"{self._id}/{block_id.hex()}"
@@ -200,6 +201,17 @@ class Blocks:
         self._db.execute("DELETE FROM page WHERE block_id = ?", (block_id,))
         self._db.execute("DELETE FROM block WHERE block_id = ?", (block_id,))
         return left
+
+    def burn_link(self, link: str) -> int:
+        """Destroy all blocks of a link; returns the bits that were never allotted."""
+        rows = self._db.execute("SELECT block_id FROM block WHERE link = ?", (link,)).fetchall()
+        return sum(self.burn(row[0]) for row in rows)
+
+    def seal_again(self, epochs: EpochKeys) -> None:
+        """Bring the keys of all blocks under the newest epoch's key; their pages stay as they are."""
+        for block_id, dek in self._db.execute("SELECT block_id, dek FROM block").fetchall():
+            fresh = epochs.again(dek, self._place(block_id))
+            self._db.execute("UPDATE block SET dek = ? WHERE block_id = ?", (fresh, block_id))
 
     def drop_all(self) -> int:
         """Destroy every block: the store was restored and nothing in it is provably unspent."""

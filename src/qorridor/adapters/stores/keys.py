@@ -7,7 +7,9 @@ import sqlite3
 from collections.abc import Sequence
 
 from qorridor.adapters.stores.blocks import BlockRow, Blocks
-from qorridor.adapters.stores.sealing import Sealer
+from qorridor.adapters.stores.epoch_keys import EpochKeys
+from qorridor.adapters.stores.lifetimes import KEY_LIFETIME, TARGET_MARGIN, Lifetimes
+from qorridor.adapters.stores.outbox import Outbox
 from qorridor.base.errors import KeySupplyError, PolicyRefusal
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, Pad, PadUse, Share
@@ -15,20 +17,17 @@ from qorridor.ports.world import Clock
 from qorridor.records.keys import ATOM_BITS, DeliveredKey
 from qorridor.run.agreement import association_bytes, atoms_for
 
-KEY_LIFETIME = 120.0
 _PAD = "pad"
-TARGET_MARGIN = 60.0
-"""The target's end waits longer than the initiator's, by at least twice the clocks' difference."""
 
 
 class Keys:
     """The key table; `role` says on which side of its association a row stands."""
 
-    def __init__(self, database: sqlite3.Connection, blocks: Blocks, root: Sealer, clock: Clock) -> None:
-        self._db = database
-        self._blocks = blocks
-        self._root = root
-        self._clock = clock
+    def __init__(
+        self, database: sqlite3.Connection, blocks: Blocks, epochs: EpochKeys, outbox: Outbox, clock: Clock
+    ) -> None:
+        self._db, self._blocks, self._epochs = database, blocks, epochs
+        self._outbox, self._clock, self.lifetimes = outbox, clock, Lifetimes(clock)
 
     def reserve(self, link: str, association: Association, txid: str, share: Share) -> Allotment:
         """Allot one key of a share from the oldest own block of `link` and note it as reserved."""
@@ -49,13 +48,12 @@ class Keys:
         material: bytes | None = None,
     ) -> None:  # fmt: skip
         """Note one key; a target's row outlives the initiator's."""
-        margin = TARGET_MARGIN if role == "target" else 0.0
         self._db.execute(
             "INSERT INTO key VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
             (allotment.key_id, role, state, allotment.block_id or None, allotment.first, allotment.count,
              allotment.size_bits, association.initiator, json.dumps(list(association.targets)),
              json.dumps(list(association.path)), txid, material, allotment.simulated,
-             self._clock.now() + KEY_LIFETIME + margin),
+             self.lifetimes.end(role)),
         )  # fmt: skip
 
     def bind(
@@ -66,7 +64,8 @@ class Keys:
         Returns which of the keys that it bound are simulated.
         """
         bound: dict[str, bool] = {}
-        if self._is_repeated(txid, association, allotments):
+        body = association_bytes(association).decode() + "".join(item.key_id for item in allotments)
+        if self._outbox.is_repeated(txid, body, self._clock.now()):
             return bound
         for allotment in allotments:
             simulated = self._check_place(link, association, allotment)
@@ -77,18 +76,6 @@ class Keys:
             self.insert(placed, association, txid, "target", "bound")
             bound[allotment.key_id] = simulated
         return bound
-
-    def _is_repeated(self, txid: str, association: Association, allotments: Sequence[Allotment]) -> bool:
-        body = association_bytes(association).decode() + "".join(item.key_id for item in allotments)
-        row = self._db.execute("SELECT body FROM inbox WHERE txid = ?", (txid,)).fetchone()
-        if row is None:
-            self._db.execute("INSERT INTO inbox VALUES (?, ?, ?)", (txid, body, self._clock.now()))
-        elif row[0] != body:
-            raise KeySupplyError(
-                "Q-KEY-022", "one transaction arrived with two different contents",
-                "look at the peer: it repeats transactions wrongly or somebody forges them", txid,
-            )  # fmt: skip
-        return row is not None
 
     def _check_place(self, link: str, association: Association, allotment: Allotment) -> bool:
         """Whether the block is simulated, once everything about the place agrees."""
@@ -153,7 +140,7 @@ class Keys:
         if not mine:
             raise _foreign(key_id)
         wrong_partner = partner and partner != row[6]
-        if wrong_partner or row[1] != "bound" or row[11] < self._clock.now():
+        if wrong_partner or row[1] != "bound" or row[11] < self.lifetimes.now():
             return None
         return row  # type: ignore[no-any-return]
 
@@ -177,7 +164,7 @@ class Keys:
             raise KeySupplyError("Q-KEY-024", "one or more keys specified are not found on KME",
                                  "fetch each key once", key_id)  # fmt: skip
         if block_id is None:
-            key = Secret(self._root.open(material, f"held/{key_id}/{role}"))
+            key = Secret(self._epochs.open(material, held_place(key_id, role)))
         else:
             with Secret(self._blocks.read(block_id, first, count)) as atoms:
                 key = Secret(atoms.reveal()[: bits // 8])
@@ -199,6 +186,17 @@ class Keys:
                 self._blocks.erase(block_id, first, count)
         return {row[0]: bool(row[5]) for row in rows}
 
+    def seal_again(self, epochs: EpochKeys) -> None:
+        """Bring all held keys under the newest epoch's key."""
+        rows = self._db.execute(
+            "SELECT key_id, role, material FROM key WHERE material IS NOT NULL"
+        ).fetchall()
+        for key_id, role, material in rows:
+            fresh = epochs.again(material, held_place(key_id, role))
+            self._db.execute(
+                "UPDATE key SET material = ? WHERE key_id = ? AND role = ?", (fresh, key_id, role)
+            )
+
     def any_simulated(self) -> bool:
         """Whether a key that is reserved or bound is simulated."""
         return bool(self._db.execute(
@@ -212,6 +210,11 @@ class Keys:
             " WHERE state IN ('reserved', 'bound')", (KEY_LIFETIME + TARGET_MARGIN, KEY_LIFETIME),
         ).fetchone()[0]  # fmt: skip
         return born
+
+
+def held_place(key_id: str, role: str) -> str:
+    """Where the bytes of a relayed key are sealed."""
+    return f"held/{key_id}/{role}"
 
 
 def _foreign(key_id: str) -> PolicyRefusal:

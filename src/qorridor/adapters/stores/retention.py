@@ -10,6 +10,8 @@ from qorridor.records.keys import ATOM_BITS
 TOMBSTONE_SECONDS = 7 * 86400.0
 """Longest lifetime of a key, the clocks' difference and the longest outage of a peer that is promised
 (contract of key agreement, section 4)."""
+PROMISE_SECONDS = 600.0
+"""What a peer has not heard by now, its own lifetimes (180 s and the clocks' difference) have ended."""
 RECORD_SECONDS = 31 * 86400.0
 """Transition records: the time in PQC_ONLY is summed over 30 days."""
 
@@ -21,6 +23,7 @@ def prune(database: sqlite3.Connection, now: float, journalled: int) -> None:
     once the journal holds them (`journalled` records), and the newest stays: it carries the number.
     """
     _prune_keys(database, now - TOMBSTONE_SECONDS)
+    database.execute("DELETE FROM outbox WHERE cause IS NOT NULL AND at < ?", (now - PROMISE_SECONDS,))
     database.execute("DELETE FROM inbox WHERE at < ?", (now - TOMBSTONE_SECONDS,))
     database.execute(
         "DELETE FROM event WHERE at < ? AND n <= ? AND n < (SELECT max(n) FROM event)",

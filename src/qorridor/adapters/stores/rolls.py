@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 
-from qorridor.adapters.stores.sealing import Sealer
+from qorridor.adapters.stores.epoch_keys import EpochKeys
 from qorridor.base.secret import Secret
 from qorridor.ports.rolls import RollRow, StateRow
 from qorridor.ports.world import Clock
 
 
 class Rolls:
-    """The tables `roll` and `state`; outputs are sealed with the root key at their place."""
+    """The tables `roll` and `state`; outputs are sealed with the epoch's key at their place."""
 
-    def __init__(self, database: sqlite3.Connection, root: Sealer, clock: Clock) -> None:
+    def __init__(self, database: sqlite3.Connection, epochs: EpochKeys, clock: Clock) -> None:
         self._db = database
-        self._root = root
+        self._epochs = epochs
         self._clock = clock
 
     def put(self, row: RollRow) -> None:
@@ -23,7 +23,7 @@ class Rolls:
         sealed = (
             None
             if row.outputs is None
-            else self._root.seal(row.outputs.reveal(), _place(row.corridor, row.epoch))
+            else self._epochs.seal(row.outputs.reveal(), _place(row.corridor, row.epoch))
         )
         self._db.execute(
             "INSERT INTO roll VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (corridor, epoch) DO UPDATE SET"
@@ -43,11 +43,22 @@ class Rolls:
         ]
 
     def _opened(self, corridor: str, epoch: int, sealed: bytes | None) -> Secret | None:
-        return None if sealed is None else Secret(self._root.open(sealed, _place(corridor, epoch)))
+        return None if sealed is None else Secret(self._epochs.open(sealed, _place(corridor, epoch)))
 
     def forget_outputs(self, corridor: str, below: int) -> None:
         """Erase sealed outputs of older epochs."""
         self._db.execute("UPDATE roll SET sealed = NULL WHERE corridor = ? AND epoch < ?", (corridor, below))
+
+    def seal_again(self, epochs: EpochKeys) -> None:
+        """Bring all stored outputs under the newest epoch's key."""
+        rows = self._db.execute(
+            "SELECT corridor, epoch, sealed FROM roll WHERE sealed IS NOT NULL"
+        ).fetchall()
+        for corridor, epoch, sealed in rows:
+            fresh = epochs.again(sealed, _place(corridor, epoch))
+            self._db.execute(
+                "UPDATE roll SET sealed = ? WHERE corridor = ? AND epoch = ?", (fresh, corridor, epoch)
+            )
 
     def put_state(self, row: StateRow) -> None:
         """Append a transition record; the same one may come again with its second signature."""

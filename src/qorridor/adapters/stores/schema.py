@@ -28,6 +28,8 @@ CREATE INDEX IF NOT EXISTS key_txid ON key (txid);
 CREATE INDEX IF NOT EXISTS key_open ON key (expires) WHERE state IN ('reserved', 'bound');
 CREATE INDEX IF NOT EXISTS key_place ON key (block_id, first);
 CREATE TABLE IF NOT EXISTS inbox (txid TEXT PRIMARY KEY, body TEXT, at REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outbox (txid TEXT PRIMARY KEY, peer TEXT, cause TEXT, at REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS peer (site TEXT PRIMARY KEY, incarnation TEXT, at REAL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, bits INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS roll (
   corridor TEXT, epoch INTEGER, role TEXT, phase TEXT, sealed BLOB, at REAL,
@@ -113,6 +115,10 @@ def settle_identity(database: sqlite3.Connection, incarnation: str) -> str:
     if known is None:
         set_meta(database, "store", incarnation)
     return known or incarnation
+
+
+BURNT = "burnt/"
+"""Sums of what was burnt begin so; the cause follows."""
 
 
 def get_meta(database: sqlite3.Connection, name: str) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from qorridor.adapters.stores import schema
+from qorridor.adapters.stores import figures, schema
 from qorridor.adapters.stores.blocks import Blocks
-from qorridor.adapters.stores.keys import Keys
-from qorridor.adapters.stores.retention import prune
+from qorridor.adapters.stores.epoch_keys import EpochKeys, epochs_used
+from qorridor.adapters.stores.keys import Keys, held_place
+from qorridor.adapters.stores.outbox import Outbox, given_up
 from qorridor.adapters.stores.rolls import Rolls
+from qorridor.adapters.stores.row_store import RowStore
 from qorridor.adapters.stores.sealing import Sealer
 from qorridor.adapters.stores.writer import Writer
 from qorridor.base.canonical import Json
@@ -22,40 +24,55 @@ from qorridor.ports.key_store import (
     Keep,
     KeyCounts,
     LinkStock,
+    Owed,
     Pad,
     PadUse,
     Share,
 )
-from qorridor.ports.rolls import RollRow, Row, StateRow
+from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
-from qorridor.records.keys import ATOM_BITS, DeliveredKey, KeyBlock
+from qorridor.records.keys import DeliveredKey, KeyBlock
 
 FOREIGN_BLOCKS = 64
-_BURNT = "burnt/"
 
 
-class SqliteStore:
+class SqliteStore(RowStore):
     """KeyStore (ports.key_store) over one SQLite file; see `schema` for its tables.
 
     Events are numbered after the `journalled` ones: a new store goes on where the journal of an old one ends.
     """
 
     def __init__(self, folder: Path, root: Sealer, clock: Clock, source: str, *, journalled: int = 0) -> None:
-        self._clock = clock
         self._source = source
-        self._root = root
-        self._db, self._lock = schema.open_database(folder)
         self._folder = folder
-        self.incarnation, self.was_restored = schema.settle_incarnation(self._db, folder)
-        identity = schema.settle_identity(self._db, self.incarnation)
-        self._blocks = Blocks(self._db, root, identity)
-        self._keys = Keys(self._db, self._blocks, root, clock)
-        self._rolls = Rolls(self._db, root, clock)
-        self._writer = Writer(self._db, self._rolls, clock, source, journalled)
-        self._run = self._writer.run
+        database, self._lock = schema.open_database(folder)
+        try:
+            self._epochs = EpochKeys(folder / "epochs", root, clock)
+        except OutsideError:
+            database.close()
+            self._lock.close()
+            raise
+        rolls = Rolls(database, self._epochs, clock)
+        super().__init__(database, rolls, Writer(database, rolls, clock, source, journalled), clock)
+        self.incarnation, self.was_restored = schema.settle_incarnation(database, folder)
+        self._outbox = Outbox(database)
+        self._blocks = Blocks(database, self._epochs, schema.settle_identity(database, self.incarnation))
+        self._keys = Keys(database, self._blocks, self._epochs, self._outbox, clock)
+        self._writer.told(self._go_on)
+
+    def _go_on(self) -> None:
+        """What a start finds of an earlier life: nothing of a restored copy counts, what was begun is given up."""
         if self.was_restored:
-            self._writer.told(self._void_everything)
+            self._void_everything()
+        unfinished = self._outbox.open()
+        if unfinished:
+            events = [_voided(txid, "restart") for txid in unfinished]
+            with self._writer.transaction(events) as labels:
+                for txid in unfinished:
+                    labels[txid] = any(self._keys.void("txid = ?", txid, "restart").values())
+                    self._outbox.give_up(txid, "restart")
+        self._epochs.end_all_but(epochs_used(self._db))
 
     @property
     def trouble(self) -> OutsideError | None:
@@ -76,7 +93,7 @@ class SqliteStore:
             self._lock.close()
 
     def _burn(self, cause: str, bits: int) -> None:
-        schema.add_to_total(self._db, f"{_BURNT}{cause}", bits)
+        schema.add_to_total(self._db, f"{schema.BURNT}{cause}", bits)
 
     def _void_everything(self) -> None:
         with self._writer.transaction([Event("key.store-restored", self._source, severity="P2")]) as labels:
@@ -87,63 +104,27 @@ class SqliteStore:
                 " WHERE state IN ('reserved', 'bound')", (self._clock.now(),),
             )  # fmt: skip
 
+    async def renew_epoch(self) -> bool:
+        """Once the epoch's day is over: seal all under a new one's key and destroy the old; whether it was."""
+
+        def work() -> bool:
+            if not self._epochs.is_over:
+                return False
+            self._epochs.begin()
+            with self._writer.transaction():
+                for part in (self._blocks, self._keys, self._rolls):
+                    part.seal_again(self._epochs)
+            self._epochs.end_all_but(epochs_used(self._db))
+            return True
+
+        return await self._run(work)
+
     async def quarantine(self) -> None:
         """Void everything under a fresh incarnation: this store lags behind what its node has done."""
 
         def work() -> None:
             self._void_everything()
             self.incarnation = schema.renew_incarnation(self._db, self._folder)
-
-        await self._run(work)
-
-    # -- journal ------------------------------------------------------------------------------
-
-    async def write(self, rows: Sequence[Row]) -> None:
-        """Rows that go with no change of keys, in one durable transaction."""
-
-        def work() -> None:
-            with self._writer.transaction(rows):
-                pass
-
-        await self._run(work)
-
-    async def rolls(self, corridor: str, most: int = 3) -> list[RollRow]:
-        """The newest rolls of a corridor, newest first."""
-        return await self._run(lambda: self._rolls.newest(corridor, most))
-
-    async def states(self, corridor: str) -> list[StateRow]:
-        """All transition records of a corridor that are kept, oldest first."""
-        return await self._run(lambda: self._rolls.states(corridor))
-
-    async def last_state(self, corridor: str) -> StateRow | None:
-        """The newest transition record of a corridor."""
-        return await self._run(lambda: self._rolls.last_state(corridor))
-
-    async def forget_outputs(self, corridor: str, below: int) -> None:
-        """Erase the stored outputs of all epochs below `below`."""
-
-        def work() -> None:
-            with self._writer.transaction():
-                self._rolls.forget_outputs(corridor, below)
-
-        await self._run(work)
-
-    async def events_after(self, number: int, most: int = 256) -> list[tuple[int, bytes]]:
-        """Leaves in order, for the journal's sequencer."""
-
-        def work() -> list[tuple[int, bytes]]:
-            return self._db.execute(
-                "SELECT n, leaf FROM event WHERE n > ? ORDER BY n LIMIT ?", (number, most)
-            ).fetchall()
-
-        return await self._run(work)
-
-    async def prune(self, journalled: int) -> None:
-        """Forget finished rows that are old enough; `journalled` events are safe in the journal."""
-
-        def work() -> None:
-            with self._writer.transaction():
-                prune(self._db, self._clock.now(), journalled)
 
         await self._run(work)
 
@@ -179,6 +160,7 @@ class SqliteStore:
 
         def work() -> list[Allotment]:
             with self._writer.transaction(also):
+                self._outbox.promise(txid, association.path[-1], self._clock.now())
                 return [self._keys.reserve(link, association, txid, share) for _ in range(count)]
 
         return await self._run(work)
@@ -206,9 +188,8 @@ class SqliteStore:
                     (txid,),
                 )
                 if changed.rowcount < 1:
-                    raise KeySupplyError(
-                        "Q-KEY-026", "the keys of this transaction were voided meanwhile", "ask again", txid
-                    )
+                    raise given_up(txid)
+                self._outbox.settle(txid)
 
         await self._run(work)
 
@@ -218,7 +199,7 @@ class SqliteStore:
     ) -> None:  # fmt: skip
         """Keep a relayed key at one of its ends (`role` initiator: reserved, target: bound)."""
         state = "reserved" if role == "initiator" else "bound"
-        material = self._root.seal(key.reveal(), f"held/{key_id}/{role}")
+        material = self._epochs.seal(key.reveal(), held_place(key_id, role))
         allotment = Allotment(key_id, b"", 0, 0, association.size_bits, b"", simulated)
 
         def work() -> None:
@@ -244,6 +225,8 @@ class SqliteStore:
 
         def work() -> Pad:
             with self._writer.transaction():
+                if use.promised_to:
+                    self._outbox.promise(use.txid, use.promised_to, self._clock.now())
                 block, first = self._blocks.allot(link, count, share)
                 return self._keys.consume(block, first, count, "initiator", use)
 
@@ -256,6 +239,7 @@ class SqliteStore:
 
         def work() -> Pad:
             with self._writer.transaction():
+                self._outbox.check_not_barred(use.txid)
                 block = self._blocks.find(block_id)
                 if (
                     block is None or block.link != link or block.owned or first < 1
@@ -300,24 +284,73 @@ class SqliteStore:
     # -- ends ---------------------------------------------------------------------------------
 
     async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
-        """Burn what a transaction reserved or bound and nobody has fetched; returns the key_IDs."""
+        """Burn what a transaction reserved or bound and nobody has fetched, and take nothing of it that comes
+        later; returns the key_IDs."""
 
         def work() -> list[str]:
             with self._writer.transaction() as labels:
+                self._outbox.bar(txid, self._clock.now())
                 labels.update(self._keys.void("txid = ?", txid, cause))
                 self._writer.record(also if labels else (), labels)
                 return list(labels)
 
         return await self._run(work)
 
-    async def expire(self, now: float, also: Sequence[Row] = ()) -> list[str]:
+    async def expire(self, also: Sequence[Row] = ()) -> list[str]:
         """Void every reserved or bound key whose time is over."""
 
         def work() -> list[str]:
             with self._writer.transaction() as labels:
-                labels.update(self._keys.void("expires < ?", now, "expired"))
+                labels.update(self._keys.void("expires < ?", self._keys.lifetimes.now(), "expired"))
                 self._writer.record(also if labels else (), labels)
                 return list(labels)
+
+        return await self._run(work)
+
+    async def abandon(self, txid: str, cause: str, also: Sequence[Row] = ()) -> str:
+        """Owner end: void a transaction and owe its peer the news; returns the peer, empty when none was
+        promised any. `also` as for `void`."""
+
+        def work() -> str:
+            with self._writer.transaction() as labels:
+                labels.update(self._keys.void("txid = ?", txid, cause))
+                self._writer.record(also if labels else (), labels)
+                return self._outbox.give_up(txid, cause)
+
+        return await self._run(work)
+
+    async def owed(self) -> list[Owed]:
+        """Transactions given up of which the peer has not heard yet, oldest first."""
+        return await self._run(self._outbox.owed)
+
+    async def settle(self, txid: str) -> None:
+        """The peer has heard of a transaction's end."""
+
+        def work() -> None:
+            with self._writer.transaction():
+                self._outbox.settle(txid)
+
+        await self._run(work)
+
+    async def met(self, site: str) -> str:
+        """The incarnation of another node's store as last heard, empty before the first time."""
+        return await self._run(lambda: self._outbox.met(site))
+
+    async def meet(self, site: str, incarnation: str, links: Sequence[str], also: Sequence[Row] = ()) -> bool:
+        """Note another node's incarnation; True when its store is another one than before: then every open
+        key over it and every block of the common `links` is burnt, and `also` recorded."""
+
+        def work() -> bool:
+            with self._writer.transaction() as labels:
+                known = self._outbox.met(site)
+                self._outbox.meet(site, incarnation, self._clock.now())
+                if known in {"", incarnation}:
+                    return False
+                labels["blocks"] = self._blocks.any_simulated()
+                labels.update(self._keys.void("instr(path, ?)", f'"{site}"', "peer-restored"))
+                self._burn("peer-restored", sum(self._blocks.burn_link(link) for link in links))
+                self._writer.record(also, labels)
+                return True
 
         return await self._run(work)
 
@@ -339,51 +372,22 @@ class SqliteStore:
 
     async def count(self) -> KeyCounts:
         """The bit balance of the whole store."""
-        return await self._run(self._count)
-
-    def _count(self) -> KeyCounts:
-        states = dict(
-            self._db.execute("SELECT state, sum(count) FROM key WHERE block_id IS NOT NULL GROUP BY state")
-        )
-        bits = {state: atoms * ATOM_BITS for state, atoms in states.items()}
-        sums = schema.totals(self._db)
-        burnt = sum(value for name, value in sums.items() if name.startswith(_BURNT))
-        return KeyCounts(
-            sums.get("ingested", 0), self._blocks.available_bits(), bits.get("reserved", 0), bits.get("bound", 0),
-            bits.get("delivered", 0) + sums.get("delivered", 0), bits.get("void", 0) + burnt,
-        )  # fmt: skip
+        return await self._run(lambda: figures.balance(self._db, self._blocks.available_bits()))
 
     async def burnt(self) -> dict[str, int]:
         """Bits burnt by cause, voided keys included."""
-
-        def work() -> dict[str, int]:
-            result = {
-                name.removeprefix(_BURNT): bits
-                for name, bits in schema.totals(self._db).items()
-                if name.startswith(_BURNT)
-            }
-            voided = self._db.execute(
-                "SELECT cause, sum(count) FROM key WHERE state = 'void' AND block_id IS NOT NULL GROUP BY cause"
-            )
-            for cause, atoms in voided:
-                result[cause] = result.get(cause, 0) + atoms * ATOM_BITS
-            return result
-
-        return await self._run(work)
+        return await self._run(lambda: figures.burnt(self._db))
 
     async def ages(self) -> dict[str, Json]:
         """Seconds: `blocks` gives the oldest and newest stored block of each link, `open` the oldest key
         that is reserved or bound (None without one)."""
+        now = self._keys.lifetimes.now()
+        return await self._run(lambda: figures.ages(self._db, self._keys.oldest_open(), now))
 
-        def work() -> dict[str, Json]:
-            now = self._clock.now()
-            blocks: dict[str, Json] = {
-                link: [round(now - oldest, 1), round(now - newest, 1)]
-                for link, oldest, newest in self._db.execute(
-                    "SELECT link, min(born), max(born) FROM block GROUP BY link"
-                )
-            }
-            oldest = self._keys.oldest_open()
-            return {"blocks": blocks, "open": None if oldest is None else round(now - oldest, 1)}
+    def clock_jump(self) -> float:
+        """Seconds by which the wall clock was set since the start (lifetimes go on as if it had not been)."""
+        return self._keys.lifetimes.jump()
 
-        return await self._run(work)
+
+def _voided(txid: str, cause: str) -> Event:
+    return Event("key.void", txid, {"cause": cause}, severity="P4")

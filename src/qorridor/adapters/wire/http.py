@@ -175,8 +175,9 @@ class Client:
         return self._stream
 
     async def request(
-        self, method: str, target: str, body: bytes = b"", content_type: str = "application/json"
-    ) -> Response:
+        self, method: str, target: str, body: bytes = b"", content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:  # fmt: skip
         """One exchange; raises OutsideError Q-KME-042, -043 or -044 when it cannot be completed.
 
         A request that may have been received is never sent again by itself: the caller knows
@@ -186,7 +187,7 @@ class Client:
             try:
                 async with asyncio.timeout(self._timeout):
                     stream = await self._connection()
-                    await stream.write(_request_bytes(method, target, body, content_type))
+                    await stream.write(_request_bytes(method, target, body, content_type, headers or {}))
                     response = await _read_response(stream)
             except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
                 self.close()
@@ -213,8 +214,11 @@ class Client:
             self._stream = None
 
 
-def _request_bytes(method: str, target: str, body: bytes, content_type: str) -> bytes:
+def _request_bytes(
+    method: str, target: str, body: bytes, content_type: str, headers: Mapping[str, str]
+) -> bytes:
     head = f"{method} {target} HTTP/1.1\r\nHost: qorridor\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if body or method == "POST":
         head += f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n"
     return head.encode("latin-1") + b"\r\n" + body
