@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qorridor.distill import amplification
-from qorridor.distill.amplification import amplify, toeplitz, toeplitz_exact
+from qorridor.distill import amplification, modular, right_angle
+from qorridor.distill.amplification import amplify, toeplitz
+from qorridor.distill.reference import toeplitz_plainly
 
 
 def bits(label, count):
@@ -44,10 +45,11 @@ def test_the_smallest_vector_is_met():
         ),
     ],
 )
-@pytest.mark.parametrize("exact", [False, True])
-def test_the_toeplitz_vectors_are_met_on_both_paths(n, m, head, digest, exact):
+@pytest.mark.parametrize("path", [lambda t, x, m: toeplitz(t, x, m).bits, toeplitz_plainly,
+                                  lambda t, x, m: modular.product(t, x, len(x) - 1, m)])  # fmt: skip
+def test_the_toeplitz_vectors_are_met_on_every_path(n, m, head, digest, path):
     seed, x = inputs(n, m)
-    out = np.packbits(toeplitz_exact(seed, x, m) if exact else toeplitz(seed, x, m).bits).tobytes()
+    out = np.packbits(path(seed, x, m)).tobytes()
     assert out[:8].hex() == head
     assert hashlib.sha256(out).hexdigest() == digest
 
@@ -63,21 +65,63 @@ def test_the_modified_form_meets_its_vector():
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 2**32))
-def test_both_paths_equal_the_matrix_product(n, m, number):
+def test_all_paths_equal_the_matrix_product(n, m, number):
     rng = np.random.Generator(np.random.Philox(number))
     seed, x = rng.integers(0, 2, n + m - 1, dtype=np.uint8), rng.integers(0, 2, n, dtype=np.uint8)
     expected = direct(seed, x, m)
     assert np.array_equal(toeplitz(seed, x, m).bits, expected)
-    assert np.array_equal(toeplitz_exact(seed, x, m), expected)
+    assert np.array_equal(toeplitz_plainly(seed, x, m), expected)
+    assert np.array_equal(modular.product(seed, x, n - 1, m), expected)
 
 
-def test_a_transform_that_is_not_exact_enough_gives_way_to_the_exact_path(monkeypatch):
+@pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 99_991, 131_101])
+def test_any_length_of_a_block_gives_the_same_bits_on_all_paths(size):
+    rng = np.random.Generator(np.random.Philox(size))
+    x, seed = rng.integers(0, 2, size, dtype=np.uint8), rng.integers(0, 2, size - 1, dtype=np.uint8)
+    for length in (1, size // 3, size - 1):
+        rest = x[length:]
+        fast, exact = toeplitz(seed, rest, length), modular.product(seed, rest, len(rest) - 1, length)
+        assert np.array_equal(fast.bits, exact)
+        assert fast.method == "right-angle"
+        rows = min(64, length)
+        assert np.array_equal(exact[:rows], toeplitz_plainly(seed[: len(rest) + rows - 1], rest, rows))
+
+
+@pytest.mark.parametrize("density", [0.0, 1.0])
+def test_bits_that_are_all_alike_are_no_harder(density):
+    size, length = 200_000, 60_000
+    x, seed = np.full(size, int(density), np.uint8), np.ones(size - 1, np.uint8)
+    result = amplify(seed, x, length)
+    expected = x[:length] ^ np.uint8((size - length) * int(density) & 1)
+    assert result.residual < 1e-3
+    assert np.array_equal(result.bits, expected)
+
+
+@pytest.mark.parametrize("residual", [0.4, float("nan"), float("inf")])
+def test_a_transform_that_is_not_exact_enough_gives_way_to_the_exact_path(monkeypatch, residual):
+    """A processor or library that rounds wrongly: half of the bits are wrong, and the residual says so."""
     seed, x = inputs(4096, 1024)
     expected = toeplitz(seed, x, 1024)
-    monkeypatch.setattr(amplification, "RESIDUAL_LIMIT", 0.0)
+    real = right_angle.product
+
+    def wrong(*arguments):
+        found, _ = real(*arguments)
+        return found ^ np.tile(np.array([0, 1], np.uint8), len(found) // 2), residual
+
+    monkeypatch.setattr(amplification.right_angle, "product", wrong)
     fallback = toeplitz(seed, x, 1024)
-    assert (expected.method, fallback.method) == ("fft", "exact")
+    assert (expected.method, fallback.method) == ("right-angle", "modular")
     assert np.array_equal(expected.bits, fallback.bits)
+
+
+def test_a_wrong_turn_of_the_transform_shows_in_the_residual(monkeypatch):
+    seed, x = inputs(4096, 1024)
+    layout = right_angle._layout(-(-len(seed) // 2))
+    spoilt = layout._replace(twiddles=layout.twiddles._replace(fine=layout.twiddles.fine * (1 + 1e-4)))
+    monkeypatch.setattr(right_angle, "_layout", lambda _: spoilt)
+    result = toeplitz(seed, x, 1024)
+    assert result.residual > 0.02
+    assert result.method == "modular"
 
 
 def test_at_a_million_bits_the_residual_is_far_from_the_limit():
@@ -85,7 +129,23 @@ def test_at_a_million_bits_the_residual_is_far_from_the_limit():
     x, seed = rng.integers(0, 2, 10**6, dtype=np.uint8), rng.integers(0, 2, 10**6 - 1, dtype=np.uint8)
     result = amplify(seed, x, 300_000)
     assert result.residual < 1e-6
-    assert result.method == "fft"
+    assert result.method == "right-angle"
+    assert np.array_equal(
+        result.bits[:2000], x[:2000] ^ toeplitz_plainly(seed[: 700_000 + 1999], x[300_000:], 2000)
+    )
+
+
+def test_more_coefficients_than_the_modulus_bears_are_refused(monkeypatch):
+    monkeypatch.setattr(modular, "MOST", 1 << 10)
+    with pytest.raises(ValueError, match="1024"):
+        modular.product(np.ones(1025, np.uint8), np.ones(3, np.uint8), 2, 5)
+
+
+@given(st.integers(1, 10**8))
+def test_every_size_has_a_transform_that_is_little_larger(size):
+    rows, columns = right_angle._shape(size)
+    assert size <= rows * columns
+    assert size < 1000 or rows * columns <= 1.06 * size
 
 
 @pytest.mark.parametrize(("n", "seed", "length"), [(8, 7, 0), (8, 7, 9), (8, 8, 4)])

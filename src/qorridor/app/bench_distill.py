@@ -16,11 +16,11 @@ import numpy as np
 
 from qorridor.app.bench import Progress, Result, cpu_seconds
 from qorridor.base.canonical import Json
-from qorridor.distill.amplification import amplify, toeplitz_exact
+from qorridor.distill.amplification import amplify
 from qorridor.distill.bits import Bits
 from qorridor.distill.cascade import FRAME, Reconciled, make_plan, reconcile
 from qorridor.distill.finite_key import entropy
-from qorridor.distill.reference import reconcile_plainly
+from qorridor.distill.reference import reconcile_plainly, toeplitz_plainly
 
 QBERS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.11)
 SIZES = (10**6, 10**7)
@@ -154,6 +154,6 @@ def _amplification_errors(rng: np.random.Generator) -> Result:
     """Wrong bits against XOR of seed windows."""
     size, length = 200_000, 60_000
     bits, seed = rng.integers(0, 2, size, dtype=np.uint8), rng.integers(0, 2, size - 1, dtype=np.uint8)
-    exact = bits[:length] ^ toeplitz_exact(seed, bits[length:], length)
+    exact = bits[:length] ^ toeplitz_plainly(seed, bits[length:], length)
     wrong = int(np.count_nonzero(exact != amplify(seed, bits, length).bits))
     return Result("amplification.wrong_bits", wrong, "bit", {"n": size, "reference": "XOR of windows"})
