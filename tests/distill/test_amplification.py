@@ -145,7 +145,7 @@ def test_more_coefficients_than_the_modulus_bears_are_refused(monkeypatch):
 def test_every_size_has_a_transform_that_is_little_larger(size):
     rows, columns = right_angle._shape(size)
     assert size <= rows * columns
-    assert size < 1000 or rows * columns <= 1.06 * size
+    assert size < 10_000 or rows * columns <= 1.06 * size
 
 
 @pytest.mark.parametrize(("n", "seed", "length"), [(8, 7, 0), (8, 7, 9), (8, 8, 4)])
