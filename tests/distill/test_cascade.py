@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qorridor.distill.aborts import BlockAbort
-from qorridor.distill.cascade import make_plan, reconcile
+from qorridor.distill.cascade import EFFICIENT, QUICK, Profile, make_plan, profile_for, reconcile
 from qorridor.distill.reference import layout, reconcile_plainly
 
 
@@ -32,10 +32,13 @@ def run(alice, bob, plan):
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(1000, 5000), st.floats(0.0, 0.12), st.floats(0.005, 0.1), st.integers(0, 2**30))
-def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, guess, seed):
+@given(
+    st.integers(1000, 5000), st.floats(0.0, 0.12), st.floats(0.005, 0.1), st.integers(0, 2**30),
+    st.sampled_from([EFFICIENT, QUICK, Profile("deep", 1.0, 4, 1e-2), Profile("deeper", 0.8, 3, 3e-1)]),
+)  # fmt: skip
+def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, guess, seed, profile):
     alice, bob = keys(size, rate, seed)
-    plan = make_plan(size, guess, seed.to_bytes(16, "big"))
+    plan = make_plan(size, guess, seed.to_bytes(16, "big"), profile)
     (left, right), sent = run(alice, bob, plan)
     errors, bits, rounds = reconcile_plainly(alice, bob, plan)
     assert left.errors.tolist() == right.errors.tolist() == errors
@@ -53,15 +56,34 @@ def test_frames_of_a_block_go_in_lock_step_and_the_last_may_be_shorter():
     assert sorted(layout(plan)[0][1]) == list(range(140_000))
 
 
-@pytest.mark.parametrize("rate", [0.01, 0.02, 0.03, 0.05])
-def test_the_efficiency_at_a_million_bits_is_at_most_1_06(rate):
+@pytest.mark.parametrize(
+    ("profile", "rate", "most", "messages"),
+    [(EFFICIENT, 0.01, 1.05, 600), (EFFICIENT, 0.02, 1.055, 600), (EFFICIENT, 0.05, 1.07, 600),
+     (QUICK, 0.01, 1.07, 250), (QUICK, 0.02, 1.07, 250), (QUICK, 0.05, 1.08, 250)],
+)  # fmt: skip
+def test_the_efficiency_and_the_messages_at_a_million_bits_are_those_of_the_profile(
+    profile, rate, most, messages
+):
     alice, bob = keys(1_000_000, rate, 9)
-    (left, _), _ = run(alice, bob, make_plan(1_000_000, rate, b"e" * 16))
+    (left, _), _ = run(alice, bob, make_plan(1_000_000, rate, b"e" * 16, profile))
     q = len(left.errors) / 1e6
     shannon = -q * math.log2(q) - (1 - q) * math.log2(1 - q)
     assert np.array_equal(left.errors, np.flatnonzero(alice ^ bob))
-    assert left.bits_each_way / 1e6 / shannon < 1.06
-    assert left.rounds < 600
+    assert left.bits_each_way / 1e6 / shannon < most
+    assert left.rounds < messages
+
+
+def test_a_long_way_is_gone_less_often():
+    assert [profile_for(delay).name for delay in (0.0, 0.0019, 0.002, 0.05)] == ["efficient"] * 2 + [
+        "quick"
+    ] * 2
+
+
+@given(st.integers(1, 10**5), st.integers(1, 16), st.integers(1000, 10**8), st.floats(1e-7, 1e-3))
+def test_no_wave_discloses_more_than_its_share_beyond_plain_bisection(tasks, levels, size, spare):
+    depth = Profile("any", 0.8, 4, spare).depth(tasks, levels, size)
+    assert 1 <= depth <= 8
+    assert depth == 1 or tasks * -(-levels // depth) * (2**depth - 1 - depth) <= spare * size
 
 
 def test_equal_keys_cost_one_round():

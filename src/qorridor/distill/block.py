@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -96,6 +97,8 @@ class Endpoint:
     sequence: int = 0
     last_slot: int = -1
     qber: float | None = None
+    delay: float = 0.0
+    """Seconds that a message takes one way, as the last block's quickest exchange shows."""
     software: str = "qorridor"
 
 
@@ -181,17 +184,30 @@ class Block:
         before = self.end.qber if self.end.qber is not None else self.end.settings.start_qber
         return int(1e6 * min(0.25, max(0.001, before, self._test_qber())))
 
+    def reconcile_message(self) -> bytes:
+        """Payload of `reconcile`: the public seed, the error rate for the layout, the profile."""
+        profile = cascade.profile_for(self.end.delay)
+        rate = self.expected_qber().to_bytes(4, "big")
+        return join([self.end.entropy.draw(16), rate, profile.name.encode()])
+
     def reconcile(self, start: bytes) -> Steps[None]:
-        """Symmetric Cascade over the channel; corrects the receiver's bits."""
-        seed, rate = split(start, 2)
-        plan = cascade.make_plan(len(self.bits), int.from_bytes(rate, "big") / 1e6, seed)
+        """Symmetric Cascade over the channel as `start` lays it out; corrects the receiver's bits."""
+        seed, rate, name = split(start, 3)
+        profile = cascade.PROFILES.get(name.decode("ascii", "replace"))
+        if profile is None or len(seed) != 16:
+            raise BlockAbort(Cause.PROTOCOL, "the peer reconciles in an unknown way")
+        self.record |= {"profile": profile.name}
+        plan = cascade.make_plan(len(self.bits), int.from_bytes(rate, "big") / 1e6, seed, profile)
         engine = cascade.reconcile(self.bits, plan)
-        own = next(engine)
+        own, clock, shortest = next(engine), self.end.clock, math.inf
         while True:
+            began = clock.monotonic()
             theirs = yield from self.channel.exchange(Kind.PARITY, pack(own))
+            shortest = min(shortest, clock.monotonic() - began)
             try:
                 own = engine.send(unpack(theirs, len(own)))
             except StopIteration as stop:
+                self.end.delay = shortest
                 self._corrected(stop.value)
                 return
 

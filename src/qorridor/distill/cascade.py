@@ -5,8 +5,11 @@ the differences, so nothing but parity bits travels and both know the error patt
 
     first message   parities of all blocks of pass 1 (k = 0.8/q) and pass 2 (4k, shuffled), and of
                     18 random masks over each frame
-    waves           all odd blocks of one pass descend by bisection, one level a message
+    waves           all odd blocks of one pass descend by bisection
     masks           a mask that still differs is bisected in its frame, the passes follow
+
+A wave of many blocks goes down one level a message. One of few blocks asks for several levels at once: it
+discloses little more in all and spares most of the messages, which are what a long line waits for.
 
 A parity that follows from known ones is neither asked nor charged: halves seen before are looked up,
 the last block of pass 2 in a frame follows from pass 1.
@@ -27,13 +30,47 @@ from qorridor.distill.bits import Bits, Places, expand, shuffle
 
 FRAME = 65536
 MASKS = 18
-_LOAD = 0.8  # errors expected per block of pass 1: f 1.045 and half the messages of 1.0 at 10^6 bits
 Exchange = Generator[Bits, Bits, Bits]
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """How much is disclosed to spare messages: errors expected per block of pass 1, length of the blocks of
+    pass 2 over those of pass 1, and the share of the block's bits that a wave may disclose beyond plain
+    bisection."""
+
+    name: str
+    load: float
+    ratio: int
+    spare: float
+
+    def depth(self, tasks: int, levels: int, size: int) -> int:
+        """Levels that each message of a wave asks for: all 2^depth - 1 halves below, known ones left out."""
+        for depth in _DEPTHS:
+            more = tasks * -(-levels // depth) * (2**depth - 1 - depth)
+            if more <= self.spare * size:
+                return depth
+        return 1
+
+
+_DEPTHS = (8, 4, 3, 2)
+EFFICIENT = Profile("efficient", 0.88, 4, 4e-6)
+"""f 1.049 at 2 %, some 350 messages for a block of 10^6 and 550 for one of 10^7."""
+QUICK = Profile("quick", 0.72, 3, 4e-5)
+"""f 1.060 at 2 %, some 140 and 210 messages: for lines on which a message travels long."""
+PROFILES = {profile.name: profile for profile in (EFFICIENT, QUICK)}
+_LONG_WAY = 0.002
+
+
+def profile_for(delay: float) -> Profile:
+    """The profile for a channel on which a message takes `delay` seconds one way: from 2 ms on, 200 messages
+    fewer are worth one per cent of disclosure."""
+    return QUICK if delay >= _LONG_WAY else EFFICIENT
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """Public layout of one reconciliation, the same at both ends: a function of n, q and the seed.
+    """Public layout of one reconciliation, the same at both ends: a function of n, q, seed and profile.
 
     `lengths` are the block lengths of both passes; `order` (2, FRAME) lists the places of a frame in the order
     of pass 2 and `ranks` inverts it, row 1 for a last frame that is shorter; bit j of `words` (FRAME) says
@@ -45,6 +82,7 @@ class Plan:
     order: NDArray[np.int32]
     ranks: NDArray[np.int32]
     words: NDArray[np.uint32]
+    profile: Profile
 
     @property
     def frames(self) -> int:
@@ -61,9 +99,9 @@ class Reconciled:
     rounds: int
 
 
-def make_plan(size: int, qber: float, seed: bytes) -> Plan:
+def make_plan(size: int, qber: float, seed: bytes, profile: Profile = EFFICIENT) -> Plan:
     """Layout for `size` bits at an expected error rate of `qber`, 0.001..0.25 (others are clipped)."""
-    first = math.ceil(_LOAD / min(0.25, max(0.001, qber)))
+    first = math.ceil(profile.load / min(0.25, max(0.001, qber)))
     whole = shuffle(seed, "cascade pass 2", FRAME)
     last = size % FRAME or FRAME
     order = np.zeros((2, FRAME), np.int32)
@@ -75,7 +113,7 @@ def make_plan(size: int, qber: float, seed: bytes) -> Plan:
     words = np.zeros(FRAME, np.uint32)
     for number, mask in enumerate(masks.reshape(MASKS, FRAME)):
         words |= mask.astype(np.uint32) << np.uint32(number)
-    return Plan(size, (first, 4 * first), order, ranks, words)
+    return Plan(size, (first, profile.ratio * first), order, ranks, words, profile)
 
 
 def reconcile(bits: Bits, plan: Plan) -> Generator[Bits, Bits, Reconciled]:
@@ -174,10 +212,15 @@ class _Engine:
         loops, plan = self.loops, self.plan
         before, known = self.before[which], self.known[which]
         low, high = loops.bounds(blocks, plan.lengths[which], plan.size)
+        depth = self._depth(len(blocks), plan.lengths[which])
         while len(asking := loops.descend(low, high, known)):
-            difference = yield from self._ask(loops.questions(asking, low, high, before))
-            loops.answers(asking, difference, low, high, known, self.errors, plan.order, which)
+            lows, highs = loops.halves(asking, low, high, known, depth)
+            difference = yield from self._ask(loops.questions(lows, highs, before))
+            loops.answers(difference, lows, highs, known, self.errors, plan.order, which)
         self._correct(loops.places(low, plan.order, which, plan.size))
+
+    def _depth(self, tasks: int, longest: int) -> int:
+        return self.plan.profile.depth(tasks, (longest - 1).bit_length(), self.plan.size)
 
     def _correct(self, places: Places) -> None:
         plan = self.plan
@@ -189,13 +232,14 @@ class _Engine:
         """Bisect the first differing mask of every frame that has one."""
         wrong = [(frame, _lowest(int(self.masks[frame]))) for frame in np.flatnonzero(self.masks).tolist()]
         tasks = [self._task(frame, mask) for frame, mask in wrong]
+        depth = self._depth(len(tasks), max(len(task.places) for task in tasks))
         while live := [task for task in tasks if task.high - task.low > 1]:
-            asking = [task for task in live if task.middle not in task.known]
+            asking = [(task, half) for task in live for half in task.unknown(depth)]
             if asking:
-                own = np.array([task.parity(self.bits) for task in asking], np.uint8)
+                own = np.array([task.parity(self.bits, *half) for task, half in asking], np.uint8)
                 told = yield from self._ask(own)
-                for task, answer in zip(asking, told.tolist(), strict=True):
-                    task.known[task.middle] = answer
+                for (task, (low, high)), answer in zip(asking, told.tolist(), strict=True):
+                    task.known[(low + high) >> 1] = answer
             for task in live:
                 task.descend(self.errors)
         self._correct(np.array([task.places[task.low] for task in tasks], np.int64))
@@ -222,17 +266,27 @@ class _MaskTask:
         self.known: dict[int, int] = {}
         self.low, self.high = 0, len(places)
 
-    @property
-    def middle(self) -> int:
-        return (self.low + self.high) >> 1
+    def unknown(self, depth: int) -> list[tuple[int, int]]:
+        """The intervals of `depth` levels whose lower half has no answer yet; none where the first has one."""
+        if (self.low + self.high) >> 1 in self.known:
+            return []
+        found, level = [], [(self.low, self.high)]
+        for _ in range(depth):
+            level = [(low, high) for low, high in level if high - low > 1]
+            found += [(low, high) for low, high in level if (low + high) >> 1 not in self.known]
+            level = [
+                half for low, high in level for half in ((low, (low + high) >> 1), ((low + high) >> 1, high))
+            ]
+        return found
 
-    def parity(self, values: Bits) -> int:
-        """Parity of `values` in the lower half."""
-        return int(self._loops.parity_of(values, self.places, self.low, self.middle))
+    def parity(self, values: Bits, low: int, high: int) -> int:
+        """Parity of `values` in the lower half of an interval."""
+        return int(self._loops.parity_of(values, self.places, low, (low + high) >> 1))
 
     def descend(self, errors: Bits) -> None:
         """Go into the half that still differs after the corrections so far."""
-        if (self.known[self.middle] ^ self.parity(errors)) & 1:
-            self.high = self.middle
+        middle = (self.low + self.high) >> 1
+        if (self.known[middle] ^ self.parity(errors, self.low, self.high)) & 1:
+            self.high = middle
         else:
-            self.low = self.middle
+            self.low = middle

@@ -132,23 +132,48 @@ def descend(low: Places, high: Places, known: Bits) -> Places:
 
 
 @compiled
-def questions(asking: Places, low: Places, high: Places, before: Bits) -> Bits:
-    """Own parity of the lower half of each interval that asks."""
-    out = np.empty(asking.size, np.uint8)
+def halves(asking: Places, low: Places, high: Places, known: Bits, depth: int) -> tuple[Places, Places]:
+    """Of each interval that asks, the intervals of `depth` levels whose lower half has no answer yet."""
+    most = asking.size << (depth - 1) if depth == 1 else asking.size * ((1 << depth) - 1)
+    lows, highs, count = np.empty(most, np.int64), np.empty(most, np.int64), 0
+    level_low, level_high = np.empty(1 << depth, np.int64), np.empty(1 << depth, np.int64)
+    next_low, next_high = np.empty(1 << depth, np.int64), np.empty(1 << depth, np.int64)
     for at in range(asking.size):
-        a, b = low[asking[at]], high[asking[at]]
-        out[at] = before[a] ^ before[(a + b) >> 1]
+        level_low[0], level_high[0], width = low[asking[at]], high[asking[at]], 1
+        for _ in range(depth):
+            wider = 0
+            for one in range(width):
+                a, b = level_low[one], level_high[one]
+                if b - a < 2:
+                    continue
+                middle = (a + b) >> 1
+                if known[middle] == UNKNOWN:
+                    lows[count], highs[count] = a, b
+                    count += 1
+                next_low[wider], next_high[wider] = a, middle
+                next_low[wider + 1], next_high[wider + 1] = middle, b
+                wider += 2
+            level_low[:wider], level_high[:wider], width = next_low[:wider], next_high[:wider], wider
+    return lows[:count], highs[:count]
+
+
+@compiled
+def questions(lows: Places, highs: Places, before: Bits) -> Bits:
+    """Own parity of the lower half of each interval."""
+    out = np.empty(lows.size, np.uint8)
+    for at in range(lows.size):
+        out[at] = before[lows[at]] ^ before[(lows[at] + highs[at]) >> 1]
     return out
 
 
 @compiled
 def answers(
-    asking: Places, difference: Bits, low: Places, high: Places, known: Bits, errors: Bits, order: Table, which: int
+    difference: Bits, lows: Places, highs: Places, known: Bits, errors: Bits, order: Table, which: int
 ) -> None:  # fmt: skip
     """Note the answers, less the errors that were corrected in these intervals meanwhile."""
-    for at in range(asking.size):
-        a, b = low[asking[at]], high[asking[at]]
-        middle, parity = (a + b) >> 1, difference[at]
+    for at in range(lows.size):
+        a = lows[at]
+        middle, parity = (a + highs[at]) >> 1, difference[at]
         start = (a // FRAME) * FRAME
         row = _row(a // FRAME, errors.size)
         for place in range(a, middle):

@@ -5,7 +5,7 @@
          <------------------------- DETECTIONS slots and bases          } until n_key
     SIFT ------------------------->            match, intensity, test   } are sifted
          <------------------------- ESTIMATE   test bits, counts
-    RECONCILE -------------------->            seed, error rate
+    RECONCILE -------------------->            seed, error rate, profile
     PARITY <---------------------> PARITY      symmetric Cascade
     VERIFY ----------------------->            hash key, tag
          <------------------------- VERDICT
@@ -81,7 +81,7 @@ def _transmit(block: Block) -> Steps[None]:
     yield from channel.send(Kind.OPEN, end.settings.encode())
     yield from _collect_at_transmitter(block)
     block.estimate((yield from channel.receive(Kind.ESTIMATE)))
-    start = join([end.entropy.draw(16), block.expected_qber().to_bytes(4, "big")])
+    start = block.reconcile_message()
     yield from channel.send(Kind.RECONCILE, start)
     yield from block.reconcile(start)
     key = end.entropy.draw(16)

@@ -76,19 +76,31 @@ class _Exchange:
         return []
 
     def _bisect(self, tasks: list[tuple[int, list[int], int, int]]) -> set[int]:
-        """Halve every set down to one place, one level a message; a half seen before is not asked again."""
+        """Halve every set down to one place; a half seen before is not asked again."""
+        in_pass = tasks[0][0] < 2
+        longest = self.plan.lengths[tasks[0][0]] if in_pass else max(len(task[1]) for task in tasks)
+        depth = self.plan.profile.depth(len(tasks), (longest - 1).bit_length(), self.plan.size)
         while any(high - low > 1 for _, _, low, high in tasks):
             asked = 0
+            for name, _, low, high in tasks:
+                if high - low > 1 and (name, (low + high) // 2) not in self.known:
+                    asked += self._ask(name, low, high, depth)
             for index, (name, places, low, high) in enumerate(tasks):
-                if high - low == 1:
-                    continue
-                middle = (low + high) // 2
-                asked += (name, middle) not in self.known
-                self.known.add((name, middle))
-                half = (low, middle) if self._differs(places, low, middle) else (middle, high)
-                tasks[index] = (name, places, *half)
+                if high - low > 1:
+                    middle = (low + high) // 2
+                    half = (low, middle) if self._differs(places, low, middle) else (middle, high)
+                    tasks[index] = (name, places, *half)
             self.bits, self.rounds = self.bits + asked, self.rounds + bool(asked)
         return {places[low] for _, places, low, _ in tasks}
+
+    def _ask(self, name: int, low: int, high: int, depth: int) -> int:
+        """Learn the lower half of a set and of its halves, `depth` levels deep; returns how many were new."""
+        if depth == 0 or high - low == 1:
+            return 0
+        middle = (low + high) // 2
+        new = (name, middle) not in self.known
+        self.known.add((name, middle))
+        return new + self._ask(name, low, middle, depth - 1) + self._ask(name, middle, high, depth - 1)
 
 
 def toeplitz_plainly(seed: Bits, bits: Bits, length: int) -> Bits:
