@@ -3,8 +3,10 @@ from dataclasses import replace
 
 import pytest
 
+from qorridor.app import link_pool
 from qorridor.app.link_session import LinkSession
-from qorridor.base.errors import LinkError
+from qorridor.base.errors import LinkError, OutsideError
+from qorridor.base.secret import Secret
 from tests.app.link_bench import QUICK, Hall, duplex, state
 
 
@@ -44,12 +46,121 @@ def test_two_ends_distil_equal_keys_block_after_block(tmp_path):
                 assert left.sequence == number
                 how = "computational" if number == 0 else "information-theoretic"
                 assert str(left.record["authentication"]).startswith(how)
+            assert ends[0].auth.state == ends[1].auth.state == (2, 4, 4)
             await part(sessions, flows)
-        for site in ("london", "hayes"):
-            lines = (tmp_path / site / "pool-index").read_text().split("\n")[:-1]
-            assert len(lines) == len(set(lines)) == 8
 
     asyncio.run(body())
+
+
+async def two_blocks(states, hall, secret=b"one"):
+    """Meet, distil twice, part; the ends as they were."""
+    sessions, ends, flows = await meet(states, hall.modules, secret)
+    for _ in range(2):
+        left, right = await blocks(sessions, ends)
+        assert left.released
+        assert left.key == right.key
+    await part(sessions, flows)
+    return ends
+
+
+def restarted(tmp_path, *sites):
+    """New processes of these sites over what the old ones left on disk."""
+    return [state(site, tmp_path) for site in sites]
+
+
+@pytest.mark.parametrize("who", [("london",), ("hayes",), ("london", "hayes")])
+def test_a_restarted_end_goes_on_with_the_links_own_key(tmp_path, who):
+    async def body():
+        states = restarted(tmp_path, "london", "hayes")
+        async with Hall(tmp_path) as hall:
+            before = (await two_blocks(states, hall))[0].auth.state
+            states = [restarted(tmp_path, end.site)[0] if end.site in who else end for end in states]
+            sessions, ends, flows = await meet(states, hall.modules, b"another connection")
+            assert ends[0].auth.state == ends[1].auth.state == before
+            left, right = await blocks(sessions, ends)
+            assert left.key == right.key
+            for outcome in (left, right):
+                assert str(outcome.record["authentication"]).startswith("information-theoretic")
+            await part(sessions, flows)
+        for site in ("london", "hayes"):
+            for name in ("pool", "pool-index"):
+                assert (tmp_path / site / name).stat().st_mode & 0o077 == 0
+
+    asyncio.run(body())
+
+
+def test_values_that_were_used_before_a_crash_are_never_used_again(tmp_path):
+    async def body():
+        states = restarted(tmp_path, "london", "hayes")
+        async with Hall(tmp_path) as hall:
+            ends = await two_blocks(states, hall)
+            generation, down, up = ends[0].auth.state
+            for _ in range(3):
+                ends[0].auth.sign(b"lost with the process")
+            states = restarted(tmp_path, "london", "hayes")
+            with (tmp_path / "london" / "pool-index").open("a") as cut:
+                cut.write("transmitter-receiver")  # a crash in the middle of a line
+            sessions, again, flows = await meet(states, hall.modules, b"two")
+            assert again[0].auth.state == again[1].auth.state == (generation, down + 3, up)
+            left, right = await blocks(sessions, again)
+            assert left.key == right.key
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("ahead", ["london", "hayes"])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_refill_that_only_one_end_made_is_taken_back(tmp_path, ahead, restart):
+    async def body():
+        states = restarted(tmp_path, "london", "hayes")
+        async with Hall(tmp_path) as hall:
+            ends = await two_blocks(states, hall)
+            common = ends[0].auth.state
+            lone = states[ahead == "hayes"]
+            lone.endpoint.auth.refill(Secret(bytes(64)))
+            lone.keep()
+            states = restarted(tmp_path, "london", "hayes") if restart else states
+            sessions, again, flows = await meet(states, hall.modules, b"two")
+            assert again[0].auth.state == again[1].auth.state == common
+            left, right = await blocks(sessions, again)
+            assert left.key == right.key
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x83", b"no pool", None])
+def test_a_pool_that_cannot_be_read_is_begun_afresh_at_both_ends(tmp_path, damage):
+    async def body():
+        states = restarted(tmp_path, "london", "hayes")
+        async with Hall(tmp_path) as hall:
+            await two_blocks(states, hall)
+            file = tmp_path / "hayes" / "pool"
+            file.write_bytes(file.read_bytes()[:-1] if damage is None else damage)
+            states = restarted(tmp_path, "london", "hayes")
+            sessions, ends, flows = await meet(states, hall.modules, b"two")
+            assert ends[0].auth.state == ends[1].auth.state == (0, 0, 0)
+            left, right = await blocks(sessions, ends)
+            assert left.key == right.key
+            assert str(left.record["authentication"]).startswith("computational")
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+def test_a_disk_that_takes_no_pool_costs_no_block(tmp_path, monkeypatch, caplog):
+    def full(path, data):
+        raise OutsideError("Q-KME-040", f"cannot write {path}: no space left", "free space", str(path))
+
+    async def body():
+        states = restarted(tmp_path, "london", "hayes")
+        async with Hall(tmp_path) as hall:
+            monkeypatch.setattr(link_pool, "write_atomically", full)
+            await two_blocks(states, hall)
+
+    asyncio.run(body())
+    assert "is not kept" in caplog.text
 
 
 @pytest.mark.requirement("A-21")
@@ -86,6 +197,8 @@ def test_ends_that_lost_their_pool_bootstrap_a_new_one_and_keep_the_larger_seque
             sessions, ends, flows = await meet([left, right], hall.modules)
             await blocks(sessions, ends)
             await part(sessions, flows)
+            for file in ("pool", "pool-index"):
+                (tmp_path / "hayes" / file).unlink()
             fresh = state("hayes", tmp_path)
             sessions, ends, flows = await meet([left, fresh], hall.modules, b"two")
             assert ends[0].auth.state == ends[1].auth.state == (0, 0, 0)

@@ -4,6 +4,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qorridor.base import cbor
 from qorridor.base.secret import Secret
 from qorridor.distill.aborts import BlockAbort
 from qorridor.distill.authentication import Authenticator, bootstrap_size, forgery_bound
@@ -159,3 +160,54 @@ def test_the_forgery_bound_is_that_of_the_contract(size, power):
 def test_a_bootstrap_secret_of_another_shape_is_refused(size):
     with pytest.raises(ValueError):
         Authenticator(Secret(bytes(size)), "transmitter", lambda d, i: None)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.booleans(), max_size=20), st.integers(0, 6))
+def test_a_pool_that_was_kept_and_loaded_is_the_same_pool(turns, later):
+    left, right, _ = pair()
+    for ours in turns:
+        (left if ours else right).sign(b"m")
+    dumped = left.dump()
+    for _ in range(later):
+        left.sign(b"after the pool was kept")
+    used = {"transmitter-receiver": left.state[1], "nonsense": 99}
+    again = Authenticator.load(dumped, "transmitter", lambda d, i: None, used, target=200)
+    assert again.state == left.state
+    assert again.left == left.left
+    assert again.sign(b"x") == left.sign(b"x")
+    assert again.wanted(4096) == left.wanted(4096)
+
+
+def test_more_used_values_than_a_pool_has_leave_it_empty():
+    left, _, _ = pair(tags=2)
+    again = Authenticator.load(left.dump(), "transmitter", lambda d, i: None, {"transmitter-receiver": 50})
+    assert again.left == 0
+    with pytest.raises(BlockAbort):
+        again.sign(b"x")
+
+
+@pytest.mark.parametrize(
+    "wrong", [[], [1, 0], [0, 0, [[0, 0, b"r" * 16, b""]]], [0, 0, [[0, 0, b"r", b""], [0, 0, b"r" * 16, b""]]],
+              [0, 0, [[0, 0, b"r" * 16, b"x"], [0, 0, b"r" * 16, b""]]], [-1, 0, [[0, 0, b"r" * 16, b""]] * 2]],
+)  # fmt: skip
+def test_anything_else_is_no_pool(wrong):
+    with pytest.raises(ValueError):
+        Authenticator.load(Secret(cbor.encode(wrong)), "transmitter", lambda d, i: None, {})
+
+
+def test_a_refill_is_taken_back_once_and_only_while_none_of_it_was_used():
+    left, right, _ = pair(tags=2)
+    assert not left.can_undo
+    with pytest.raises(ValueError, match="no refill"):
+        left.undo()
+    left.refill(Secret(bytes(64)))
+    assert left.can_undo
+    left.undo()
+    assert left.state == right.state
+    assert left.left == right.left == 2
+    assert not left.can_undo
+    left.refill(Secret(bytes(64)))
+    for _ in range(3):
+        left.sign(b"m")
+    assert not left.can_undo

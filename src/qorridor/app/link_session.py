@@ -1,12 +1,13 @@
 """One connection between the two ends of a link: meet, then distil block after block.
 
     meet    each end says which authentication pool it has; a pool that both have goes on at the larger
-            index of each direction, otherwise both take a new one from this connection's TLS exporter
+            index of each direction, less a last refill that only one end made; otherwise both take a new one
+            from this connection's TLS exporter
     flow    each end says whether its node wants key; a block starts when both do
     m       messages of the distillation, whose own tags are what its proof relies on
 
-Authentication out of the exporter is computational, resting on the certificates and on ML-KEM, until the
-first block has been released: the block record says so.
+Authentication out of the exporter is computational, resting on certificates (ML-DSA-65) and on ML-KEM, until
+the first block has been released: the block record says so.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any, Protocol
 
 from qorridor.adapters.devices.simulator import SimulatedModule
 from qorridor.adapters.wire import frames
+from qorridor.app.link_pool import PoolFiles
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.secret import Secret
 from qorridor.distill.aborts import BlockAbort, Cause
@@ -58,26 +59,9 @@ class Wire(Protocol):
         ...
 
 
-class IndexFile:
-    """Where the next one-time index of each direction is kept, synced before the value is used."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-
-    def __call__(self, direction: str, index: int) -> None:
-        """Append `direction index` and wait for the disk."""
-        os.write(self._handle, f"{direction} {index}\n".encode())
-        os.fsync(self._handle)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._handle)
-
-
 @dataclass(slots=True)
 class LinkState:
-    """What one end keeps while its process lives: settings, pool, counters."""
+    """What one end keeps: settings, counters, and the pool, which outlives its process."""
 
     settings: Settings
     site: str
@@ -92,6 +76,40 @@ class LinkState:
     """Seconds that the module may take for the detections of a block: a cut fibre delivers none."""
     is_computational: bool = True
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    files: PoolFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.files = PoolFiles(self.folder)
+        kept = self.files.load(self.role)
+        if kept is not None:
+            self.pool_id, self.is_computational = kept.pool_id, kept.is_computational
+            self.endpoint = self._with_pool(kept.auth)
+
+    @property
+    def role(self) -> Role:
+        """Which end this is to the pool."""
+        return "transmitter" if self.is_transmitter else "receiver"
+
+    def begin(self, auth: Authenticator, pool_id: bytes) -> Endpoint:
+        """Go on with a pool that this connection has begun."""
+        if self.endpoint is not None:
+            self.endpoint.auth.wipe()
+        self.pool_id, self.is_computational = pool_id, True
+        self.endpoint = self._with_pool(auth)
+        return self.endpoint
+
+    def keep(self) -> None:
+        """Bring the pool as it is now to disk."""
+        if self.endpoint is not None:
+            self.files.keep(self.endpoint.auth, self.pool_id, is_computational=self.is_computational)
+
+    def _with_pool(self, auth: Authenticator) -> Endpoint:
+        before = self.endpoint
+        return Endpoint(
+            self.settings, auth, self.entropy, self.clock, software=self.software,
+            last_slot=-1 if before is None else before.last_slot, qber=None if before is None else before.qber,
+            delay=0.0 if before is None else before.delay,
+        )  # fmt: skip
 
     @property
     def is_transmitter(self) -> bool:
@@ -120,9 +138,11 @@ class LinkSession:
         mine = state.endpoint.auth.state if state.endpoint is not None else (0, 0, 0)
         if state.endpoint is not None and state.endpoint.auth.broken:
             state.pool_id = b""
+            state.files.forget()
         await self._send({
             "type": "meet", "site": state.site, "link": state.settings.names.link, "pool": state.pool_id,
             "generation": mine[0], "down": mine[1], "up": mine[2], "sequence": state.sequence,
+            "undo": state.endpoint is not None and state.endpoint.auth.can_undo,
         })  # fmt: skip
         async with asyncio.timeout(MEET_SECONDS):
             frame = await frames.read_frame(self._wire)
@@ -144,33 +164,35 @@ class LinkSession:
         return frame
 
     def _endpoint(self, theirs: frames.Frame, mine: tuple[int, int, int]) -> Endpoint:
-        state = self._state
-        same = state.pool_id and (theirs["pool"], theirs["generation"]) == (state.pool_id, mine[0])
-        if state.endpoint is not None and same:
+        endpoint = self._state.endpoint
+        if endpoint is not None and self._share_pool(endpoint.auth, theirs, mine[0]):
             try:
-                state.endpoint.auth.skip_to(int(str(theirs["down"])), int(str(theirs["up"])))
+                endpoint.auth.skip_to(int(str(theirs["down"])), int(str(theirs["up"])))
             except BlockAbort:
                 pass  # the pool is used up: a new one is bootstrapped below
             else:
-                return state.endpoint
+                self._state.keep()
+                return endpoint
         return self._bootstrap()
+
+    def _share_pool(self, auth: Authenticator, theirs: frames.Frame, generation: int) -> bool:
+        """Whether both ends hold the same pool, once who is a refill ahead has taken it back."""
+        if not self._state.pool_id or theirs["pool"] != self._state.pool_id:
+            return False
+        ahead = generation - int(str(theirs["generation"]))
+        if ahead == 1 and auth.can_undo:
+            auth.undo()
+            return True
+        return ahead == 0 or (ahead == -1 and theirs.get("undo") is True)
 
     def _bootstrap(self) -> Endpoint:
         state = self._state
-        if state.endpoint is not None:
-            state.endpoint.auth.wipe()
-        secret = Secret(self._wire.exporter(_LABEL, bootstrap_size(BOOTSTRAP_TAGS)))
-        state.pool_id = hashlib.sha256(self._wire.exporter(_LABEL + b"-id", 32)).digest()[:16]
-        role: Role = "transmitter" if state.is_transmitter else "receiver"
-        auth = Authenticator(secret, role, IndexFile(state.folder / "pool-index"))
-        secret.wipe()
-        before = state.endpoint
-        state.endpoint = Endpoint(
-            state.settings, auth, state.entropy, state.clock, software=state.software,
-            last_slot=-1 if before is None else before.last_slot, qber=None if before is None else before.qber,
-        )  # fmt: skip
-        state.is_computational = True
-        return state.endpoint
+        state.files.forget()
+        pool_id = hashlib.sha256(self._wire.exporter(_LABEL + b"-id", 32)).digest()[:16]
+        with Secret(self._wire.exporter(_LABEL, bootstrap_size(BOOTSTRAP_TAGS))) as secret:
+            endpoint = state.begin(Authenticator(secret, state.role, state.files.note), pool_id)
+        state.keep()
+        return endpoint
 
     async def block(self, endpoint: Endpoint) -> Outcome:
         """Distil one block; connection loss is an abort of the block like any other."""
@@ -186,6 +208,7 @@ class LinkSession:
         if outcome.released:
             self._state.is_computational = False
             self._state.sequence = endpoint.sequence
+            self._state.keep()
         if self._state.is_transmitter:
             with contextlib.suppress(OSError):  # a module that went away has forgotten everything
                 await self._module.forget(endpoint.last_slot + 1)

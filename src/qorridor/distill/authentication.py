@@ -5,18 +5,20 @@
 The index of an s is handed to `persist` before the s is used, so that a crash can skip values and never
 repeat one; it is burnt when sent, when verified and when a verification fails. A pool begins with an
 exporter secret of TLS (computational until the first block) or a preshared one, and is refilled from
-new key before any key is sold.
+new key before any key is sold. It may be kept over a restart (`dump`, `load`); a refill that the other end
+did not make is taken back (`undo`), for the values that both still have are good.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
+from qorridor.base import cbor
 from qorridor.base.secret import Secret
 from qorridor.distill.aborts import BlockAbort, Cause
 
@@ -50,9 +52,7 @@ class _Lane:
         if index - self.index >= len(self.values):
             raise BlockAbort(Cause.POOL, f"the authentication pool of direction {self.name} is empty")
         self._persist(self.name, index + 1)
-        while self.index < index:
-            self.values.popleft().wipe()
-            self.index += 1
+        self.drop_to(index)
         self.index += 1
         self.tags += 1
         return self.values.popleft()
@@ -63,6 +63,10 @@ class _Lane:
             raise BlockAbort(Cause.POOL, f"the authentication pool of direction {self.name} is empty")
         if index > self.index:
             self._persist(self.name, index)
+        self.drop_to(index)
+
+    def drop_to(self, index: int) -> None:
+        """Forget the values before `index`, whose use is noted already."""
         while self.index < index:
             self.values.popleft().wipe()
             self.index += 1
@@ -87,6 +91,7 @@ class Authenticator:
         self._lanes = (down, up)
         self._out, self._in = (down, up) if role == "transmitter" else (up, down)
         self._target, self.generation, self.broken = target, 0, False
+        self._added = 0
         self._renew(data[:R_BYTES])
         self._fill(data[R_BYTES:])
 
@@ -137,11 +142,52 @@ class Authenticator:
     def refill(self, key: Secret) -> None:
         """Add new key of the size that `wanted` named; both ends do so with the same bytes."""
         data = key.reveal()
+        self._added = 0 if self._old() else len(data) // (2 * TAG_BYTES)
         if self._old():
             self._renew(data[:R_BYTES])
             data = data[R_BYTES:]
         self._fill(data)
         self.generation += 1
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether the values of the last refill can be taken back: r was not renewed, none of them was used."""
+        return self._added > 0 and self.left >= self._added
+
+    def undo(self) -> None:
+        """Take the last refill back, which the other end did not make."""
+        if not self.can_undo:
+            raise ValueError("there is no refill that could be taken back")
+        for lane in self._lanes:
+            for _ in range(self._added):
+                lane.values.pop().wipe()
+        self.generation, self._added = self.generation - 1, 0
+
+    def dump(self) -> Secret:
+        """Everything of the pool, for a file that nobody else may read."""
+        lanes = [
+            [lane.index, lane.tags, bytes(lane.r.reveal()), b"".join(bytes(s.reveal()) for s in lane.values)]
+            for lane in self._lanes
+        ]
+        return Secret(cbor.encode([self.generation, self._added, lanes]))
+
+    @classmethod
+    def load(
+        cls, dumped: Secret, role: Role, persist: Persist, used: Mapping[str, int], *, target: int = 1000
+    ) -> Authenticator:
+        """The pool that `dump` gave, less the values below the indices that were used since (per direction).
+
+        Raises ValueError for anything that is no such pool.
+        """
+        pool = cls(Secret(bytes(bootstrap_size(1))), role, persist, target=target)
+        pool.generation, pool._added, lanes = _read_pool(dumped)
+        for lane, (index, tags, r, values) in zip(pool._lanes, lanes, strict=True):
+            lane.r.wipe()
+            lane.r, lane.tags, lane.index = Secret(r), tags, index
+            lane.values.clear()
+            lane.values.extend(Secret(values[at : at + TAG_BYTES]) for at in range(0, len(values), TAG_BYTES))
+            lane.drop_to(min(used.get(lane.name, index), index + len(lane.values)))
+        return pool
 
     def wipe(self) -> None:
         """Forget the pool."""
@@ -163,6 +209,24 @@ class Authenticator:
             for number, lane in enumerate(self._lanes):
                 start = at + TAG_BYTES * number
                 lane.values.append(Secret(data[start : start + TAG_BYTES]))
+
+
+_Lanes = tuple[tuple[int, int, bytes, bytes], tuple[int, int, bytes, bytes]]
+
+
+def _read_pool(dumped: Secret) -> tuple[int, int, _Lanes]:
+    match cbor.decode(bytes(dumped.reveal())):
+        case [int(generation), int(added), [
+            [int(index_0), int(tags_0), bytes(r_0), bytes(values_0)],
+            [int(index_1), int(tags_1), bytes(r_1), bytes(values_1)],
+        ]]:  # fmt: skip
+            lanes = ((index_0, tags_0, r_0, values_0), (index_1, tags_1, r_1, values_1))
+        case _:
+            raise ValueError("this is no authentication pool")
+    whole = all(len(r) == TAG_BYTES and len(values) % TAG_BYTES == 0 for _, _, r, values in lanes)
+    if not whole or min(generation, added, index_0, index_1, tags_0, tags_1) < 0:
+        raise ValueError("this is no authentication pool")
+    return generation, added, lanes
 
 
 def forgery_bound(length: int) -> float:
