@@ -87,8 +87,8 @@ MUTATIONS = {
     "the guard on single photons is gone": (finite_key_terms, "if single <= 0 or test_single <= 0:", "if False:"),
     "the guard looks at one basis only": (finite_key_terms, "if single <= 0 or test_single <= 0:", "if single <= 0:"),
     "the guard on one half is gone": (finite_key_terms, "if wrong >= test_single / 2:", "if False:"),
-    "the key is rounded up": (finite_key_terms, "math.floor(vacuum", "math.ceil(vacuum"),
-    "the vacuum is not paid": (finite_key_terms, "math.floor(vacuum + single", "math.floor(single"),
+    "the key is rounded up": (finite_key_terms, "math.floor(surplus", "math.ceil(surplus"),
+    "the vacuum is not paid": (finite_key_terms, "surplus = vacuum + single", "surplus = single"),
     "the phase error costs nothing": (finite_key_terms, "single * (1 - entropy(phase))", "single"),
     "a negative length is handed out": (finite_key_terms, "Bound(max(0, length), vacuum", "Bound(length, vacuum"),
 }  # fmt: skip

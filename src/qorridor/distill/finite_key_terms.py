@@ -73,7 +73,7 @@ class Bound:
     """The length and every intermediate: lower bounds on vacuum s_0, single s_1 and test_single s_1 of the
     test basis, upper bounds on the errors among these (wrong, v_1) and on the phase error (phase, phi,
     0..0.5); `vacuum_above` is the upper bound on vacuum of the one-decoy proofs in the key basis. `cause`
-    says why length is 0."""
+    says why length is 0. `surplus` = bits before rounding, negative where there are none, for searches."""
 
     length: int
     vacuum: float
@@ -83,6 +83,7 @@ class Bound:
     phase: float
     cause: str = ""
     vacuum_above: float | None = None
+    surplus: float = 0.0
 
 
 class LengthOf(Protocol):
@@ -138,14 +139,16 @@ def concluded(estimate: Estimate, phase_of: Callable[[], float], charged: float)
     vacuum, single, test_single, wrong, above = estimate
     if single <= 0 or test_single <= 0:
         cause = "no single-photon detections can be proven in the key or test basis"
-        return Bound(0, vacuum, single, test_single, wrong, 0.5, cause, above)
+        short = min(single, test_single) - 2 * charged
+        return Bound(0, vacuum, single, test_single, wrong, 0.5, cause, above, short)
     if wrong >= test_single / 2:
         cause = "the phase error rate cannot be bounded below one half"
-        return Bound(0, vacuum, single, test_single, wrong, 0.5, cause, above)
+        return Bound(0, vacuum, single, test_single, wrong, 0.5, cause, above, vacuum - charged)
     phase = phase_of()
-    length = math.floor(vacuum + single * (1 - entropy(phase)) - charged)
+    surplus = vacuum + single * (1 - entropy(phase)) - charged
+    length = math.floor(surplus)
     cause = "" if length > 0 else "leakage and statistics use up all secret bits"
-    return Bound(max(0, length), vacuum, single, test_single, wrong, phase, cause, above)
+    return Bound(max(0, length), vacuum, single, test_single, wrong, phase, cause, above, surplus)
 
 
 def hoeffding(total: float, eps: float) -> float:

@@ -81,7 +81,8 @@ def _more(counts: Sequence[float]) -> tuple[float, ...]:
 @dataclass(frozen=True, slots=True)
 class FiniteRate:
     """One block and its rate: length in bits, block_time in s, secret_key_rate in bit/s, bits_per_pulse
-    over all pulses sent, leak in bits charged, limit = what keeps it from more (or from any key)."""
+    over all pulses sent, leak in bits charged, limit = what keeps it from more (or from any key), surplus =
+    bits per pulse before rounding, negative where there is no key: what a search climbs."""
 
     n_key: int
     length: int
@@ -141,15 +142,8 @@ def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins
     time = n_key / sifted_per_second(link, vetoed=margins)
     return FiniteRate(
         n_key, length, time, length / time, length / time / link.clock, seen.qber, leak, bound.phase,
-        _limit(bound, leak, n_key), _surplus(bound, leak) / n_key,
+        _limit(bound, leak, n_key), bound.surplus / time / link.clock,
     )  # fmt: skip
-
-
-def _surplus(bound: Bound, leak: float) -> float:
-    """Bits before fixed terms and rounding, negative where there is no key: what a search climbs."""
-    if min(bound.single, bound.test_single) <= 0:
-        return min(bound.single, bound.test_single) - 2 * leak
-    return bound.vacuum + bound.single * (1 - entropy(bound.phase)) - leak
 
 
 def _limit(bound: Bound, leak: float, n_key: float) -> str:

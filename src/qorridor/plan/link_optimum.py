@@ -177,7 +177,7 @@ def _score(link: LinkParameters, block: Block, security: Security, *, margins: b
     if not size:
         return -10.0
     found = finite_rate(link, size, security, margins=margins)
-    return found.bits_per_pulse if found.length else min(0.0, found.surplus)
+    return found.surplus if found.length else min(0.0, found.surplus)
 
 
 def _shares(logits: Point) -> tuple[float, ...]:

@@ -62,6 +62,7 @@ class Found(NamedTuple):
     qber: float | None = None
     details: Mapping[str, Any] = {}
     near: Point | None = None
+    source: str = ""
 
 
 class Model(NamedTuple):
@@ -91,8 +92,8 @@ def curve_by(model: str, links: Sequence[LinkParameters], choice: Choice) -> lis
         near = found.near or near
         bound = plob(link.channel_transmittance)
         lines.append(RateLine(
-            model, row.kind, row.per, row.source, row.station, found.bits_per_pulse, found.secret_key_rate, bound,
-            found.qber, found.details,
+            model, row.kind, row.per, found.source or row.source, row.station, found.bits_per_pulse,
+            found.secret_key_rate, bound, found.qber, found.details,
         ))  # fmt: skip
     return lines
 
@@ -130,7 +131,7 @@ def _bound(link: LinkParameters, _choice: Choice, _near: Point | None) -> Found:
 def _finite(intensities: int | None) -> Callable[[LinkParameters, Choice, Point | None], Found]:
     """A block of finite size under a proof for so many intensities, or for as many as the link has."""
 
-    def found(link: LinkParameters, choice: Choice, near: Point | None) -> Found:
+    def of_blocks(link: LinkParameters, choice: Choice, near: Point | None) -> Found:
         security = _security(link, choice, intensities)
         if choice.optimised:
             best = optimise(link, choice.block, security, margins=choice.margins, near=near)
@@ -139,10 +140,11 @@ def _finite(intensities: int | None) -> Callable[[LinkParameters, Choice, Point 
         rate = best.rate
         details = block_details(best.link, rate, security, choice)
         if rate is None:
-            return Found(0.0, 0.0, None, details, best.point)
-        return Found(rate.bits_per_pulse, rate.secret_key_rate, rate.qber, details, best.point)
+            return Found(0.0, 0.0, None, details, best.point, PROOFS[security.proof].source)
+        found = (rate.bits_per_pulse, rate.secret_key_rate, rate.qber)
+        return Found(*found, details, best.point, PROOFS[security.proof].source)
 
-    return found
+    return of_blocks
 
 
 def _security(link: LinkParameters, choice: Choice, intensities: int | None) -> Security:
@@ -181,7 +183,6 @@ def block_details(
     }  # fmt: skip
 
 
-_STATION_NOTE = f"{STATION}; no point-to-point link"
 MODELS: Mapping[str, Model] = {
     "asymptotic": Model(
         "decoy BB84, asymptotic", "model", "signal pulse",
@@ -201,11 +202,11 @@ MODELS: Mapping[str, Model] = {
     ),
     "mdi": Model(
         "MDI scaling line", "scaling line", "pair of pulses", "Ma, Razavi, Phys. Rev. A 86, 062319 (2012)",
-        _simple(measuring_station_rate), _STATION_NOTE,
+        _simple(measuring_station_rate), STATION,
     ),
     "tf": Model(
         "TF-QKD scaling line", "scaling line", "pair of pulses",
-        "Lucamarini, Yuan, Dynes, Shields, Nature 557, 400 (2018)", _simple(twin_field_rate), _STATION_NOTE,
+        "Lucamarini, Yuan, Dynes, Shields, Nature 557, 400 (2018)", _simple(twin_field_rate), STATION,
     ),
     "plob": Model(
         "PLOB bound", "bound", "pulse", "Pirandola, Laurenza, Ottaviani, Banchi, Nat. Commun. 8, 15043 (2017)", _bound

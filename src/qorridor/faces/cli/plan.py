@@ -76,7 +76,7 @@ def _blocks(span: SpanPlan) -> list[str]:
         f"{made.n_key:.0e}".replace("+0", ""),
         "no key" if made.secret_key_rate is None else str(made.secret_key_rate),
         "no key" if best is None else str(best),
-        "" if source is None else "/".join(f"{k:.3g}" for k in source.intensities),
+        "" if source is None else "/".join(f"{k:.2g}" for k in source.intensities),
         "" if source is None else "/".join(f"{p:.2f}" for p in source.probabilities),
         "" if source is None else f"{source.key_basis:.2f}",
     ]
