@@ -10,7 +10,7 @@ from qorridor.base.errors import LinkError
 from qorridor.distill.finite_key import DEFAULTS, Bound, Counts, Security, Source, entropy, key_length
 from qorridor.distill.record import charge
 from qorridor.distill.verification import TAG_BITS
-from qorridor.photonics.expectation import expect, observe
+from qorridor.photonics.expectation import LinkExpectation, expect, observe
 from qorridor.photonics.parameters import LinkParameters
 from qorridor.photonics.rates import plob
 
@@ -29,20 +29,23 @@ class Expected:
     qber: float
 
 
-def expected(model: LinkParameters, n_key: float, *, first_order: bool = False) -> Expected:
-    """Mean counts of a block with `n_key` detections in the key basis.
+def expected(model: LinkParameters, n_key: float) -> Expected:
+    """Mean counts of a block with `n_key` detections in the key basis, echoes of the detectors where they
+    really fall: in the slots of any intensity. LinkError Q-LINK-051 where nothing is ever detected."""
+    return _counted(model, n_key, *observe(model))
 
-    Echoes of the detectors fall where they really fall, into the slots of any intensity; `first_order`
-    takes them as the papers do, as a share of each intensity's own gain.
-    """
-    gains, errors = (expect(model).gains, expect(model).errors) if first_order else observe(model)
+
+def _counted(
+    model: LinkParameters, n_key: float, gains: Sequence[float], errors: Sequence[float]
+) -> Expected:
     seen = [p * gain for p, gain in zip(model.probabilities, gains, strict=True)]
-    if not math.fsum(seen):
+    total = math.fsum(seen)
+    if not total:
         raise LinkError(
             "Q-LINK-051", f"{model.name} detects nothing at {model.loss:g} dB without dark counts",
             "take a shorter fibre",
         )  # fmt: skip
-    key = [n_key * part / math.fsum(seen) for part in seen]
+    key = [n_key * part / total for part in seen]
     test = [part * ((1 - model.key_basis) / model.key_basis) ** 2 for part in key]
     wrong = [tuple(n * error for n, error in zip(part, errors, strict=True)) for part in (test, key)]
     return Expected(Counts(tuple(key), tuple(test), *wrong), math.fsum(wrong[1]) / n_key)
@@ -115,10 +118,13 @@ def sifted_per_second(link: LinkParameters, *, vetoed: bool) -> float:
     `vetoed`: a click closes both gates, as this product's receiver does. Otherwise two detectors share
     the load, r/(1 + r tau/2), the convention of the preset tables and of the asymptotic rate.
     """
-    seen = expect(link)
-    rate = link.clock * seen.click_probability
+    return _sifted(link, expect(link), vetoed=vetoed)
+
+
+def _sifted(link: LinkParameters, model: LinkExpectation, *, vetoed: bool) -> float:
+    rate = link.clock * model.click_probability
     shared = rate / (1 + rate * link.dead_time / 2)
-    return (seen.detections_per_second if vetoed else shared) * link.key_basis**2
+    return (model.detections_per_second if vetoed else shared) * link.key_basis**2
 
 
 def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins: bool = False) -> FiniteRate:
@@ -128,18 +134,18 @@ def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins
     papers do, without the 128 bits of the tag. With `margins` it is what a link of this product fixes
     beforehand (`promised`): less, and what is delivered.
     """
-    source = Source(link.intensities, link.probabilities)
+    source, model = Source(link.intensities, link.probabilities), expect(link)
     if margins:
         seen = expected(link, n_key)
         bound, leak = _with_margins(source, security, seen, n_key)
         length = bound.length // 8 * 8
     else:
-        seen = expected(link, n_key, first_order=True)
+        seen = _counted(link, n_key, model.gains, model.errors)
         each_way = link.reconciliation * n_key * entropy(min(0.5, seen.qber))
         leak = math.ceil(charge(security, 1, 0) * each_way)
         bound = key_length(source, seen.counts, security, leak)
         length = bound.length
-    time = n_key / sifted_per_second(link, vetoed=margins)
+    time = n_key / _sifted(link, model, vetoed=margins)
     return FiniteRate(
         n_key, length, time, length / time, length / time / link.clock, seen.qber, leak, bound.phase,
         _limit(bound, leak, n_key), bound.surplus / time / link.clock,

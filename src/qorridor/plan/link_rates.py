@@ -17,6 +17,8 @@ from qorridor.plan.finite_blocks import N_KEY, FiniteRate, security_for
 from qorridor.plan.link_optimum import Block, Optimum, face_value, optimise
 from qorridor.plan.search import Point
 
+_NOWHERE: Point = ()
+"""In place of an optimum: no source yields key, nor does any over more loss."""
 Kind = Literal["model", "scaling line", "bound"]
 
 
@@ -85,11 +87,12 @@ def rate_by(model: str, link: LinkParameters, choice: Choice) -> RateLine:
 
 
 def curve_by(model: str, links: Sequence[LinkParameters], choice: Choice) -> list[RateLine]:
-    """The rates of links in order of loss; an optimised source continues from the link before."""
+    """The rates of links in order of loss; an optimised source continues from the link before, and where
+    no source yields key, none does over more loss."""
     row, lines, near = MODELS[model], [], None
     for link in links:
         found = row.rate(link, choice, near)
-        near = found.near or near
+        near = found.near
         bound = plob(link.channel_transmittance)
         lines.append(RateLine(
             model, row.kind, row.per, found.source or row.source, row.station, found.bits_per_pulse,
@@ -133,14 +136,16 @@ def _finite(intensities: int | None) -> Callable[[LinkParameters, Choice, Point 
 
     def of_blocks(link: LinkParameters, choice: Choice, near: Point | None) -> Found:
         security = _security(link, choice, intensities)
-        if choice.optimised:
+        if choice.optimised and near == _NOWHERE:
+            best = Optimum(link, None, 0.0)
+        elif choice.optimised:
             best = optimise(link, choice.block, security, margins=choice.margins, near=near)
         else:
             best = Optimum(link, face_value(link, choice.block, security, margins=choice.margins), link.loss)
         rate = best.rate
         details = block_details(best.link, rate, security, choice)
         if rate is None:
-            return Found(0.0, 0.0, None, details, best.point, PROOFS[security.proof].source)
+            return Found(0.0, 0.0, None, details, _NOWHERE, PROOFS[security.proof].source)
         found = (rate.bits_per_pulse, rate.secret_key_rate, rate.qber)
         return Found(*found, details, best.point, PROOFS[security.proof].source)
 
