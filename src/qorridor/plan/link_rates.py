@@ -214,7 +214,7 @@ MODELS: Mapping[str, Model] = {
         "Lucamarini, Yuan, Dynes, Shields, Nature 557, 400 (2018)", _simple(twin_field_rate), STATION,
     ),
     "plob": Model(
-        "PLOB bound", "bound", "pulse", "Pirandola, Laurenza, Ottaviani, Banchi, Nat. Commun. 8, 15043 (2017)", _bound
+        "PLOB bound", "bound", "pulse", "Pirandola and others, Nature Communications 8, 15043 (2017)", _bound
     ),
 }  # fmt: skip
 POINT_TO_POINT = tuple(

@@ -79,10 +79,11 @@ def _trace(canvas: _Canvas, chart: Chart, line: Series, index: int) -> None:
 def _foot(chart: Chart, columns: int, margin: int) -> list[str]:
     """Values along the horizontal axis, and what it shows."""
     left, right = chart.x_range
-    line = [" "] * (columns + 8)
+    line = [" "] * columns
     for tick in ticks(left, right, max(2, columns // 10)):
         text = f"{tick:g}"
-        at = max(0, round((tick - left) / (right - left) * (columns - 1)) - len(text) // 2)
+        centre = round((tick - left) / (right - left) * (columns - 1)) - len(text) // 2
+        at = min(max(0, centre), columns - len(text))
         line[at : at + len(text)] = text
     pad = " " * (margin + 1)
     return [(pad + "".join(line)).rstrip(), pad + chart.x_label.center(columns).rstrip()]
