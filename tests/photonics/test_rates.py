@@ -28,6 +28,20 @@ def test_the_rate_ends_at_142_kilometres():
     assert secret_key_rate(replace(GYS, length=142.31)).bits_per_pulse == 0
 
 
+def test_the_best_signal_intensity_is_the_published_one_and_reaches_a_little_further():
+    """(1 - mu) e^-mu = f h(e_mis)/(1 - h(e_mis)) at 0.4789 (Ma 2005); the rate then ends at 142.21 km."""
+    near = replace(GYS, length=20.0, dark=0.0)
+    rate = lambda mu: secret_key_rate(replace(near, intensities=(mu, 0.05, 0.0))).bits_per_pulse
+    mus = [0.47 + 0.0001 * step for step in range(200)]
+    assert max(mus, key=rate) == pytest.approx(0.4789, abs=0.004)
+    ends = lambda km: max(
+        secret_key_rate(replace(GYS, length=km, intensities=(mu, 0.05, 0.0))).bits_per_pulse
+        for mu in (0.40, 0.42, 0.44, 0.46, 0.48, 0.50)
+    )
+    assert ends(141.91) > 0
+    assert ends(142.51) == 0
+
+
 PRESETS = {
     "gys": (None, 1.925e-3, 3.341, 1.39e3, 312), "decoy-1ghz": (None, 5.04e-3, 2.95, 4.0e6, 1.5e6),
     "metro": (None, 6.0e-3, 1.99, 1.5e5, 5.3e4), "snspd-long": (None, 1.13e-6, 1.04, 1.8e3, 8.0e2),

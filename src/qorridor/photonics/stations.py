@@ -71,10 +71,12 @@ def twin_field_rate(link: LinkParameters) -> ModelRate:
     slicing = (1 - math.sin(width) / width) / 2
     drifted = link.misalignment + slicing - 2 * link.misalignment * slicing
     found = secret_key_rate(replace(halved(link), misalignment=drifted))
-    share = 1 / PHASE_SLICES
-    return ModelRate(
-        found.bits_per_pulse * share, found.secret_key_rate * share, found.signal_gain, found.signal_error
-    )
+    bits, both = (
+        found.bits_per_pulse / PHASE_SLICES,
+        link.probabilities[0],
+    )  # the other end sends a signal too
+    rate = found.secret_key_rate / PHASE_SLICES * both
+    return ModelRate(bits, rate, found.signal_gain, found.signal_error)
 
 
 def halved(link: LinkParameters) -> LinkParameters:

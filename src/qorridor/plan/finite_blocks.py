@@ -12,7 +12,6 @@ from qorridor.distill.record import charge
 from qorridor.distill.verification import TAG_BITS
 from qorridor.photonics.expectation import LinkExpectation, expect, observe
 from qorridor.photonics.parameters import LinkParameters
-from qorridor.photonics.rates import plob
 
 N_KEY = 1_000_000
 """Detections of the key basis in a block, unless said otherwise."""
@@ -163,8 +162,3 @@ def _limit(bound: Bound, leak: float, n_key: float) -> str:
     }
     name = max(shares, key=lambda key: shares[key])
     return f"{name} take {shares[name] / n_key:.0%} of the block"
-
-
-def within_bound(link: LinkParameters, rate: FiniteRate) -> bool:
-    """The invariant of every span: no more bits per pulse than the bound without repeater."""
-    return rate.bits_per_pulse <= plob(link.channel_transmittance) * (1 + 1e-9)

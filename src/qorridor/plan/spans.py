@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from qorridor.base.units import BitRate, Decibel
@@ -55,6 +56,7 @@ def margin(link: LinkParameters, least: float) -> float:
     return sign * round(high if sign < 0 else low, 2)
 
 
+@lru_cache(maxsize=512)  # an estate has many fibres of the same kind, and the search takes a while
 def plan_blocks(link: LinkParameters) -> BlockPlan | None:
     """What blocks of the usual size yield: the preset's source as it is, and one chosen for the loss.
 
