@@ -62,7 +62,7 @@ def arms_of(link: LinkParameters, placement: Placement) -> tuple[Arm, Arm]:
 
 
 def coincidences(arms: tuple[Arm, Arm], mean_pairs: float, misalignment: float = 0.0) -> tuple[float, float]:
-    """(Q, E): clicks at both ends per pulse, 0..1, and their error rate (Ma 2007, eq. 9 and 13).
+    """(Q, E): clicks at both ends per pulse, 0..1, and their error rate.
 
     Written as sums of positive terms, so that it stays exact where nearly nothing arrives.
     """
