@@ -64,7 +64,7 @@ def twin_field_rate(link: LinkParameters) -> ModelRate:
 
     R(eta) = R_BB84(sqrt(eta), e_mis + E_M - 2 e_mis E_M)/M with M = 16 phase slices and their error
     E_M = [1 - sin(2 pi/M)/(2 pi/M)]/2 = 1.28 % (Lucamarini, Yuan, Dynes and Shields, Nature 557, 400
- (2018), with all pulses quantum). Scales with the square root of the transmittance, and so may
+    (2018), with all pulses quantum). Scales with the square root of the transmittance, and so may
     pass the bound of a link without station.
     """
     width = 2 * math.pi / PHASE_SLICES
