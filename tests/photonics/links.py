@@ -1,5 +1,7 @@
 """Any link that the validator accepts."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from qorridor.photonics.parameters import Direction, LinkParameters, LitChannel
@@ -20,3 +22,10 @@ def links(draw):
         afterpulse=draw(unit(0.5)), dead_time=draw(unit(1e-5)), basis_factor=draw(unit(1.0)),
         key_basis=draw(st.floats(0.01, 0.99)), reconciliation=draw(st.floats(1.0, 2.0)), lit=tuple(lit),
     )  # fmt: skip
+
+
+def of_a_proof(link):
+    """The same link with intensities that its proof takes."""
+    first, *rest = link.intensities
+    fitting = (max(first, 0.05), max(first, 0.05) / 4, 1e-4)[: 1 + len(rest)]
+    return replace(link, intensities=fitting)

@@ -18,7 +18,7 @@ from qorridor.plan.corridors import plan
 from qorridor.plan.finite_blocks import finite_rate, security_for
 from qorridor.plan.link_optimum import Block, at_loss, chosen, face_value, optimise
 from qorridor.plan.search import maximise
-from tests.photonics.links import links
+from tests.photonics.links import links, of_a_proof
 from tests.plan.test_plan import TEXT
 
 MILLION = Block(size=10**6)
@@ -145,13 +145,6 @@ def test_no_proof_is_for_one_or_four_intensities():
     link = replace(load_preset("gys"), intensities=(0.5,), probabilities=(1.0,))
     with pytest.raises(LinkError, match="no proof is for 1"):
         security_for(link)
-
-
-def of_a_proof(link):
-    """The same link with intensities that its proof takes."""
-    first, *rest = link.intensities
-    fitting = (max(first, 0.05), max(first, 0.05) / 4, 1e-4)[: 1 + len(rest)]
-    return replace(link, intensities=fitting)
 
 
 @settings(max_examples=200, deadline=None)

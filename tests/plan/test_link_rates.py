@@ -11,8 +11,7 @@ from qorridor.photonics.entangled import Placement
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.rates import secret_key_rate
 from qorridor.plan.link_rates import MODELS, POINT_TO_POINT, Choice, curve_by, rate_by
-from tests.photonics.links import links
-from tests.plan.test_link_optimum import of_a_proof
+from tests.photonics.links import links, of_a_proof
 
 LONG = load_preset("snspd-long")
 
