@@ -2,12 +2,11 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from qorridor.photonics.expectation import expect
-from qorridor.photonics.parameters import LinkParameters
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.rates import plob, secret_key_rate, vacuum_weak_rate
+from tests.photonics.links import links
 
 GYS = load_preset("gys")
 TABLE = {0: (2.555e-3, 3.304, 2.414e-3), 25: (7.544e-4, 3.312, 7.113e-4), 50: (2.226e-4, 3.341, 2.096e-4),
@@ -27,6 +26,20 @@ def test_the_gobby_yuan_shields_table_is_met_within_half_a_percent(length):
 def test_the_rate_ends_at_142_kilometres():
     assert secret_key_rate(replace(GYS, length=141.71)).bits_per_pulse > 0
     assert secret_key_rate(replace(GYS, length=142.31)).bits_per_pulse == 0
+
+
+def test_the_best_signal_intensity_is_the_published_one_and_reaches_a_little_further():
+    """(1 - mu) e^-mu = f h(e_mis)/(1 - h(e_mis)) at 0.4789 (Ma 2005); the rate then ends at 142.21 km."""
+    near = replace(GYS, length=20.0, dark=0.0)
+    rate = lambda mu: secret_key_rate(replace(near, intensities=(mu, 0.05, 0.0))).bits_per_pulse
+    mus = [0.47 + 0.0001 * step for step in range(200)]
+    assert max(mus, key=rate) == pytest.approx(0.4789, abs=0.004)
+    ends = lambda km: max(
+        secret_key_rate(replace(GYS, length=km, intensities=(mu, 0.05, 0.0))).bits_per_pulse
+        for mu in (0.40, 0.42, 0.44, 0.46, 0.48, 0.50)
+    )
+    assert ends(141.91) > 0
+    assert ends(142.51) == 0
 
 
 PRESETS = {
@@ -64,22 +77,6 @@ def test_the_satellite_preset_gives_its_figures_over_a_pass(loss, gain, error, c
 @pytest.mark.parametrize(("loss", "bound"), [(10, 0.15200), (20, 0.014500), (50, 1.4427e-5)])
 def test_the_repeaterless_bound_has_its_known_values(loss, bound):
     assert plob(10 ** (-loss / 10)) == pytest.approx(bound, rel=1e-4)
-
-
-unit = lambda high: st.floats(0.0, high, allow_subnormal=False)
-
-
-@st.composite
-def links(draw):
-    mus = sorted(draw(st.lists(unit(5.0), min_size=2, max_size=3, unique=True)), reverse=True)
-    share = draw(st.floats(0.05, 0.9))
-    probabilities = (share, *[(1 - share) / (len(mus) - 1)] * (len(mus) - 1))
-    return LinkParameters(
-        name="any", clock=1e9, length=draw(unit(400.0)), attenuation=draw(unit(1.0)),
-        efficiency=draw(st.floats(1e-3, 1.0)), receiver_loss=draw(unit(10.0)), dark=draw(unit(0.5)),
-        misalignment=draw(unit(0.5)), intensities=tuple(mus), probabilities=probabilities,
-        afterpulse=draw(unit(0.1)), basis_factor=draw(unit(1.0)), reconciliation=draw(st.floats(1.0, 2.0)),
-    )  # fmt: skip
 
 
 @settings(max_examples=300, deadline=None)

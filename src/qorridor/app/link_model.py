@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from qorridor.base.errors import LinkError
 from qorridor.distill.block import Settings
 from qorridor.distill.codec import Names
-from qorridor.distill.finite_key import Counts, Security, Source, entropy, key_length
-from qorridor.distill.record import charge
-from qorridor.distill.verification import TAG_BITS
+from qorridor.distill.finite_key import Security, Source
 from qorridor.estate.drivers import SimulatorLink
 from qorridor.estate.model import Estate
-from qorridor.photonics.expectation import expect, observe
+from qorridor.photonics.expectation import expect
 from qorridor.photonics.parameters import LinkParameters
+from qorridor.plan.finite_blocks import EFFICIENCY_CAP, N_KEY, Expected, expected, promised
 from qorridor.plan.spans import parameters
 
-N_KEY = 1_000_000
-"""Detections of the key basis in a block."""
-EFFICIENCY_CAP = 1.07
-"""Reconciliation efficiency f that the cap of the leakage allows for; Cascade reaches 1.04 to 1.06."""
+__all__ = [
+    "EFFICIENCY_CAP", "N_KEY", "Expected", "expected", "link_parameters", "link_settings", "patience", "preset_of",
+    "promised",
+]  # fmt: skip
 
 
 def preset_of(estate: Estate, link: str) -> str:
@@ -61,10 +56,8 @@ def link_settings(estate: Estate, link: str, n_key: int = N_KEY) -> Settings:
             "Q-LINK-018", f"preset {model.name} has {len(model.intensities)} intensities; the proof of this "
             "version needs three", f'set link.{link} = {{ driver = "simulator", preset = "demo-1ghz" }}',
         )  # fmt: skip
-    mu1, mu2, mu3 = model.intensities
-    p1, p2, p3 = model.probabilities
     transmitter, receiver = estate.fibres[link].between
-    source, security = Source((mu1, mu2, mu3), (p1, p2, p3)), Security()
+    source, security = Source(model.intensities, model.probabilities), Security()
     seen = expected(model, n_key)
     length, cap = promised(source, security, seen, n_key)
     if length <= 0:
@@ -76,47 +69,3 @@ def link_settings(estate: Estate, link: str, n_key: int = N_KEY) -> Settings:
         Names(link, transmitter, receiver), source, security, n_key=n_key, key_basis=model.key_basis,
         start_qber=round(seen.qber, 4), l_fixed=length, leak_cap=cap,
     )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the model expects of one block: detections and errors per intensity, error rate of the key basis."""
-
-    counts: Counts
-    qber: float
-
-
-def expected(model: LinkParameters, n_key: int) -> Expected:
-    """Mean counts of a block with `n_key` detections in the key basis."""
-    gains, errors = observe(model)
-    seen = [p * gain for p, gain in zip(model.probabilities, gains, strict=True)]
-    key = [n_key * part / sum(seen) for part in seen]
-    test = [part * ((1 - model.key_basis) / model.key_basis) ** 2 for part in key]
-    wrong = [part * error for part, error in zip(test, errors, strict=True)]
-    qber = sum(part * error for part, error in zip(key, errors, strict=True)) / n_key
-    return Expected(Counts(_three(key), _three(test), _three(wrong)), qber)
-
-
-def promised(source: Source, security: Security, seen: Expected, n_key: int) -> tuple[int, int]:
-    """(l_fixed, leak_cap) in bits, configured before the block is seen as a fixed-length proof asks for.
-
-    The margins leave room for five standard deviations, one per cent of drift in the counts and a
-    tenth in the errors; a block that is worse is given up. 0 for the length where nothing is left.
-    """
-    wrong = 1.1 * seen.qber + 5 * math.sqrt(seen.qber / n_key)
-    each_way = EFFICIENCY_CAP * n_key * entropy(min(wrong, 0.5))
-    cap = math.ceil(charge(security, math.ceil(each_way), TAG_BITS))
-    counts = Counts(
-        _three(_fewer(seen.counts.n_key)), _three(_fewer(seen.counts.n_test)),
-        _three([1.1 * m + 5 * math.sqrt(m) for m in seen.counts.m_test]),
-    )  # fmt: skip
-    return key_length(source, counts, security, cap).length // 8 * 8, cap
-
-
-def _fewer(counts: Sequence[float]) -> list[float]:
-    return [max(0.0, 0.99 * n - 5 * math.sqrt(n)) for n in counts]
-
-
-def _three(values: Sequence[float]) -> tuple[float, float, float]:
-    first, second, third = values
-    return first, second, third

@@ -26,5 +26,5 @@ def plan_file(estate_path: str, assessment_path: Path | None) -> Plan:
 
 def corridor_rates(estate: Estate) -> dict[str, float]:
     """Secret key rate of each corridor in bit/s by the link model."""
-    made = plan(estate, tool_version="", inputs={})
+    made = plan(estate, tool_version="", inputs={}, blocks=False)
     return {name: float(corridor.secret_key_rate) for name, corridor in made.corridors.items()}

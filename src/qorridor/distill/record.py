@@ -122,14 +122,18 @@ def _counts(record: Record) -> Counts:
     n, m = record["n"], record["m"]
     if not isinstance(n, dict) or not isinstance(m, dict):
         raise _contradiction("it has no counts")
-    return Counts(_floats(n["key"]), _floats(n["test"]), _floats(m["test"]))
+    corrected = m.get("key")
+    m_key = None if corrected is None else _floats(corrected)
+    counts = Counts(_floats(n["key"]), _floats(n["test"]), _floats(m["test"]), m_key)
+    if not counts.fits(_source(record)):
+        raise _contradiction("it has not one count per intensity")
+    return counts
 
 
-def _floats(value: Json) -> tuple[float, float, float]:
-    if not isinstance(value, list) or len(value) != 3:
-        raise _contradiction("a list of three numbers is missing")
-    first, second, third = (float(str(item)) for item in value)
-    return first, second, third
+def _floats(value: Json) -> tuple[float, ...]:
+    if not isinstance(value, list) or len(value) not in {2, 3}:
+        raise _contradiction("a list of a number per intensity is missing")
+    return tuple(float(str(item)) for item in value)
 
 
 def _integer(record: Record, name: str) -> int:

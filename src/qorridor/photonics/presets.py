@@ -43,7 +43,8 @@ def _with_loss(link: LinkParameters, loss: float) -> LinkParameters:
 
 
 def document(name: str) -> dict[str, Any]:
-    """The preset as written: `version`, `made_for`, and `values` with `value` and `source` each."""
+    """The preset as written: `version`, `made_for`, `face_value` (what a block of so many detections yields
+    at a loss in dB, in bits), and `values` with `value` and `source` each."""
     if name not in PRESETS:
         raise LinkError("Q-LINK-002", f"there is no link preset {name!r}", f"use one of {', '.join(PRESETS)}")
     text = resources.files(__package__).joinpath("presets", f"{name}.toml").read_text("utf-8")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from qorridor.photonics.expectation import expect, gain
 from qorridor.photonics.parameters import LinkParameters
@@ -23,6 +24,16 @@ class RateEstimate:
     signal_error: float
     clicks_per_second: float
     sifted_per_second: float
+
+
+class ModelRate(NamedTuple):
+    """Rate of another model: bits per pulse (or pair of pulses) and bit/s after dead time, with its gain
+    and QBER where it has them."""
+
+    bits_per_pulse: float
+    secret_key_rate: float
+    gain: float
+    error: float
 
 
 def secret_key_rate(link: LinkParameters) -> RateEstimate:

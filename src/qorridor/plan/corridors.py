@@ -14,7 +14,7 @@ KEY_BITS = 256
 RATE_MARGIN = 2.0
 LIMITS = (
     "Rates are asymptotic (infinite decoys, signal intensity only) by the link model: planning figures, no promise.",
-    "A block of finite size yields less; `run` measures what is really distilled.",
+    "A block of finite size yields less, at face value of a preset possibly nothing: see `blocks` of each span.",
     "No rate exceeds the bound of a link without repeater (PLOB); the rate of a chain is that of its worst span.",
 )
 
@@ -24,10 +24,12 @@ def demand_of(estate: Estate, corridor: Corridor) -> float:
     return KEY_BITS / float(estate.flows[corridor.flow].rekey)
 
 
-def plan(estate: Estate, *, tool_version: str, inputs: Mapping[str, str]) -> Plan:
-    """The plan of all fibres and corridors."""
+def plan(estate: Estate, *, tool_version: str, inputs: Mapping[str, str], blocks: bool = True) -> Plan:
+    """The plan of all fibres and corridors, with or without what blocks of finite size yield."""
     uses = _uses(estate)
-    spans = {name: plan_span(estate, name, *uses.get(name, (None, 0.0))) for name in estate.fibres}
+    spans = {
+        name: plan_span(estate, name, *uses.get(name, (None, 0.0)), blocks=blocks) for name in estate.fibres
+    }
     corridors = {name: _corridor(estate, name, spans) for name in estate.corridors}
     return Plan(
         tool_version=tool_version, inputs=dict(inputs), spans=list(spans.values()), corridors=corridors,

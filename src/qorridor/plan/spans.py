@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Literal
 
 from qorridor.base.units import BitRate, Decibel
+from qorridor.distill.finite_key import DEFAULTS
 from qorridor.estate.model import Estate, Fibre
 from qorridor.photonics.parameters import Direction, LinkParameters, LitChannel
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.rates import secret_key_rate
-from qorridor.records.documents import SpanPlan
+from qorridor.plan.finite_blocks import N_KEY, security_for
+from qorridor.plan.link_optimum import Block, at_loss, face_value, optimise
+from qorridor.records.documents import BlockPlan, ChosenSource, SpanPlan
 
 DEFAULT_PRESET = "metro"
 DEFAULT_ATTENUATION = 0.2
@@ -47,20 +51,40 @@ def margin(link: LinkParameters, least: float) -> float:
     low, high = 0.0, _SEARCH if sign > 0 else link.loss
     for _ in range(40):
         middle = (low + high) / 2
-        holds = rate_of(_with_loss(link, link.loss + sign * middle)) >= enough
+        holds = rate_of(at_loss(link, link.loss + sign * middle)) >= enough
         low, high = (middle, high) if holds == (sign > 0) else (low, middle)
     return sign * round(high if sign < 0 else low, 2)
 
 
-def _with_loss(link: LinkParameters, loss: float) -> LinkParameters:
-    fibre = link.length * link.attenuation
-    if loss >= fibre:
-        return replace(link, extra_loss=loss - fibre)
-    return replace(link, extra_loss=0.0, attenuation=max(0.0, loss) / link.length)
+@lru_cache(maxsize=512)  # an estate has many fibres of the same kind, and the search takes a while
+def plan_blocks(link: LinkParameters) -> BlockPlan | None:
+    """What blocks of the usual size yield: the preset's source as it is, and one chosen for the loss.
+
+    None where no proof is for the preset's number of intensities.
+    """
+    if len(link.intensities) not in DEFAULTS:
+        return None
+    security, block = security_for(link), Block(size=N_KEY)
+    as_it_is = face_value(link, block, security, margins=True)
+    best = optimise(link, block, security, margins=True)
+    source = ChosenSource(
+        intensities=list(best.link.intensities), probabilities=list(best.link.probabilities),
+        key_basis=best.link.key_basis,
+    )  # fmt: skip
+    return BlockPlan(
+        proof=security.proof, n_key=N_KEY,
+        secret_key_rate=BitRate(as_it_is.secret_key_rate) if as_it_is and as_it_is.length else None,
+        limit=as_it_is.limit if as_it_is else "too few detections",
+        optimised_secret_key_rate=BitRate(best.rate.secret_key_rate) if best.rate else None,
+        optimised_source=source if best.rate else None,
+    )  # fmt: skip
 
 
-def plan_span(estate: Estate, name: str, preset: str | None, demand: float) -> SpanPlan:
-    """One fibre with a preset; `demand` = least secret key rate in bit/s that counts as enough."""
+def plan_span(
+    estate: Estate, name: str, preset: str | None, demand: float, *, blocks: bool = True
+) -> SpanPlan:
+    """One fibre with a preset; `demand` = least secret key rate in bit/s that counts as enough; with or
+    without what blocks of finite size yield."""
     fibre, chosen = estate.fibres[name], preset or DEFAULT_PRESET
     link = parameters(fibre, chosen)
     estimate = secret_key_rate(link)
@@ -72,6 +96,7 @@ def plan_span(estate: Estate, name: str, preset: str | None, demand: float) -> S
         preset=chosen, simulated=True, secret_key_rate=BitRate(estimate.secret_key_rate),
         bound=BitRate(min(estimate.plob_bits_per_pulse, 1e6) * link.clock), margin_db=spare, verdict=verdict,
         binding=_binding(link, fibre, spare, demand), remedies=_remedies(fibre, spare),
+        blocks=plan_blocks(link) if blocks else None,
     )  # fmt: skip
 
 

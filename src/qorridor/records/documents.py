@@ -81,6 +81,26 @@ class Assessment(Head):
         )[:count]
 
 
+class ChosenSource(Record):
+    """Mean photon numbers, brightest first, the probability of each, and that of the key basis."""
+
+    intensities: list[float]
+    probabilities: list[float]
+    key_basis: float
+
+
+class BlockPlan(Record):
+    """What blocks of finite size yield on one fibre, with the margins of a length fixed beforehand: the
+    preset's source at face value, and one chosen for this loss; a rate of None means no key at all."""
+
+    proof: str
+    n_key: int
+    secret_key_rate: Rate | None
+    limit: str
+    optimised_secret_key_rate: Rate | None
+    optimised_source: ChosenSource | None
+
+
 class SpanPlan(Record):
     """One fibre and what a link over it would yield; `margin_db` is negative where nothing is left."""
 
@@ -98,6 +118,7 @@ class SpanPlan(Record):
     verdict: Literal["ok", "tight", "infeasible"]
     binding: str
     remedies: list[str]
+    blocks: BlockPlan | None = None
 
 
 class CorridorPlan(Record):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from qorridor.faces.cli import output
+from qorridor.faces.cli import link_input, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
-    from qorridor.photonics.rates import RateEstimate
+    from qorridor.photonics.parameters import LinkParameters
+    from qorridor.plan.link_rates import Choice, RateLine
 
 
 @click.group(help="Models of one QKD link; every figure is simulated.")
@@ -20,81 +21,118 @@ def command() -> None:
     """Group of the link models."""
 
 
-_preset = click.option("--preset", default="metro", show_default=True, help="A link preset.")
-_length = click.option(
-    "--distance", "--length", "length", metavar="L", help='Length of the fibre, for example "50 km".'
+_optimised = click.option(
+    "--optimised", is_flag=True, help="Finite models: a source chosen for the loss, not the preset's."
 )
-_loss = click.option("--loss", metavar="DB", help='Measured loss of the channel, for example "6.9 dB".')
+_pairs = click.option(
+    "--pair-source", type=click.Choice(["middle", "end"]), help="bbm92: where the pairs come from (middle)."
+)
 
 
-@command.command(help="Secret key rate of one link.")
-@_preset
-@_length
-@_loss
+@command.command(help="Secret key rate of one link by one model.")
+@link_input.preset
+@link_input.length
+@link_input.loss
+@click.option("--model", default="asymptotic", show_default=True, type=click.Choice(link_input.MODELS))
+@link_input.blocks
+@_optimised
+@_pairs
 @click.pass_obj
-def rate(session: Session, preset: str, length: str | None, loss: str | None) -> None:
-    """Print one estimate."""
-    estimate = _estimate(preset, length, loss)
-    document = {"preset": preset, "simulated": True, **dataclasses.asdict(estimate)}
-    rows = [
-        ["secret key rate", _rate(estimate.secret_key_rate)],
-        ["secret bits per signal pulse", f"{estimate.bits_per_pulse:.4g}"],
-        ["bound without repeater (PLOB)", f"{estimate.plob_bits_per_pulse:.4g} bit/pulse"],
-        ["QBER of the signal", f"{estimate.signal_error:.2%}"],
-        ["sifted", f"{estimate.sifted_per_second:.4g} per second"],
-    ]
-    output.emit(session, document, output.table(rows))
+def rate(
+    session: Session, /, preset: str, length: str | None, loss: str | None, model: str, pair_source: str | None,
+    **finite: Any,
+) -> None:  # fmt: skip
+    """Print one rate."""
+    from qorridor.faces.cli import link_tables  # noqa: PLC0415 - keeps help cheap
+    from qorridor.photonics.presets import document  # noqa: PLC0415
+    from qorridor.plan.link_rates import MODELS, rate_by  # noqa: PLC0415
+
+    link, choice = link_input.link_of(preset, length, loss), _choice((model,), pair_source, finite)
+    with link_input.of_the_call():
+        line = rate_by(model, link, choice)
+    made_for = str(document(preset)["made_for"])
+    answer = {**link_tables.place(link), **link_tables.rate_document(line), "made_for": made_for}
+    output.emit(session, answer, link_tables.rate_rows(MODELS[model].title, link, line, made_for))
 
 
-@command.command(help="Secret key rate over length.")
-@_preset
-@click.option("--longest", default="100 km", show_default=True, metavar="L")
-@click.option("--points", default=11, show_default=True, type=click.IntRange(2, 1000))
+@command.command(help="Choose source, basis share and block for a loss, beside the preset's own.")
+@link_input.preset
+@link_input.length
+@link_input.loss
+@link_input.blocks
 @click.pass_obj
-def curve(session: Session, preset: str, longest: str, points: int) -> None:
-    """Print a row per length."""
-    end = _quantity("Kilometre", longest, "--longest")
-    lengths = [end * (index or 1e-3) / (points - 1) for index in range(points)]
-    rows = [(length, _estimate(preset, f"{length:.6f} km", None)) for length in lengths]
-    document = [
-        {
-            "length_km": round(length, 6),
-            "secret_key_rate": e.secret_key_rate,
-            "qber": e.signal_error,
-            "simulated": True,
-        }
-        for length, e in rows
-    ]
-    lines = [[f"{length:.1f} km", _rate(e.secret_key_rate), f"{e.signal_error:.2%}"] for length, e in rows]
-    output.emit(session, document, output.table(lines, ("length", "secret key", "QBER")))
+def optimise(
+    session: Session, preset: str, length: str | None, loss: str | None, block: int | None,
+    block_time: str | None, proof: str | None, *, margins: bool,
+) -> None:  # fmt: skip
+    """Print the chosen parameters and both yields."""
+    from qorridor.distill.finite_key import PROOFS, Security  # noqa: PLC0415 - keeps help cheap
+    from qorridor.faces.cli import link_tables  # noqa: PLC0415
+    from qorridor.plan import finite_blocks, link_optimum  # noqa: PLC0415
+
+    link, size = link_input.link_of(preset, length, loss), link_input.block_of(block, block_time)
+    with link_input.of_the_call():
+        security = Security(proof=proof) if proof else finite_blocks.security_for(link)
+    fits = PROOFS[security.proof].intensities == len(link.intensities)
+    face = link_optimum.face_value(link, size, security, margins=margins) if fits else None
+    best = link_optimum.optimise(link, size, security, margins=margins)
+    seen = (link, face, best, security.proof, "fixed-length, with margins" if margins else "mean counts")
+    output.emit(session, link_tables.optimum_document(*seen), link_tables.optimum_rows(*seen))
 
 
-def _rate(value: float) -> str:
-    from qorridor.base.units import BitRate  # noqa: PLC0415 - keeps help cheap
+@command.command(help="Secret key rate over length, or over loss, by several models in one picture.")
+@link_input.preset
+@click.option("--longest", metavar="L", help='Up to this length of fibre (default "100 km").')
+@click.option("--highest-loss", metavar="DB", help='Up to this loss of the channel, for example "40 dB".')
+@click.option("--points", default=41, show_default=True, type=click.IntRange(2, 1000))
+@click.option("--model", "models", multiple=True, type=click.Choice(link_input.MODELS),
+              help="Once per line (default asymptotic, finite, plob).")  # fmt: skip
+@link_input.blocks
+@_optimised
+@_pairs
+@click.option("--svg", type=click.Path(path_type=Path), help="Write the picture to this file.")
+@click.option("--png", type=click.Path(path_type=Path), help="Write the picture to this file.")
+@click.pass_obj
+def curve(
+    session: Session, /, preset: str, longest: str | None, highest_loss: str | None, points: int,
+    models: tuple[str, ...], pair_source: str | None, svg: Path | None, png: Path | None, **finite: Any,
+) -> None:  # fmt: skip
+    """Print the plot and a table, and write pictures where asked."""
+    from qorridor.faces.cli import link_curve  # noqa: PLC0415 - keeps help cheap
 
-    return str(BitRate(value))
+    wanted = tuple(dict.fromkeys(models)) or ("asymptotic", "finite", "plob")
+    choice = _choice(wanted, pair_source, finite)
+    axis = link_curve.axis_of(preset, longest, highest_loss, points)
+    lines = _lines(session, axis.links, wanted, choice)
+    picture = link_curve.chart(axis, lines, choice)
+    written = link_curve.write(picture, svg, png)
+    width = shutil.get_terminal_size().columns
+    text = link_curve.text(axis, lines, picture, width, colour=not session.no_color)
+    output.emit(session, link_curve.document(axis, lines), "\n".join([text, *written]))
 
 
-def _quantity(kind: str, text: str, option: str) -> float:
-    from qorridor.base import units  # noqa: PLC0415 - keeps help cheap
+def _lines(
+    session: Session, links: list[LinkParameters], models: tuple[str, ...], choice: Choice
+) -> dict[str, list[RateLine]]:
+    from qorridor.plan.link_rates import curve_by  # noqa: PLC0415 - keeps help cheap
 
-    try:
-        return float(getattr(units, kind).parse(text))
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint=option) from None
+    lines = {}
+    with output.progress(session, "lines", len(models)) as progress, link_input.of_the_call():
+        for model in models:
+            lines[model] = curve_by(model, links, choice)
+            progress.step()
+    return lines
 
 
-def _estimate(preset: str, length: str | None, loss: str | None) -> RateEstimate:
-    from qorridor.photonics.presets import load_preset  # noqa: PLC0415 - keeps help cheap
-    from qorridor.photonics.rates import secret_key_rate  # noqa: PLC0415
-
-    return secret_key_rate(
-        load_preset(
-            preset,
-            length=None if length is None else _quantity("Kilometre", length, "--distance"),
-            loss=None if loss is None else _quantity("Decibel", loss, "--loss"),
-        )
-    )
+def _choice(models: tuple[str, ...], pair_source: str | None, finite: dict[str, Any]) -> Choice:
+    """The choice of the finite models; options that none of the models uses are refused."""
+    named = {f"--{name.replace('_', '-')}": value for name, value in finite.items()}
+    link_input.refuse_idle(models, named, pair_source)
+    block = link_input.block_of(finite["block"], finite["block_time"])
+    return link_input.choice_of(
+        block, finite["proof"], optimised=finite["optimised"], margins=finite["margins"],
+        placement=pair_source or "middle",
+    )  # fmt: skip
 
 
 @command.command("run", help="Serve one end of a link until a signal; its site's node starts it.")

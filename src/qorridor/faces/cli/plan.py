@@ -11,7 +11,7 @@ from qorridor.faces.cli import options, output
 from qorridor.faces.cli.session import Session
 
 if TYPE_CHECKING:
-    from qorridor.records.documents import CorridorPlan, Plan
+    from qorridor.records.documents import BlockPlan, CorridorPlan, Plan
 
 
 @click.command(
@@ -56,8 +56,27 @@ def _summary(plan: Plan, out: Path, *, dry_run: bool) -> str:
         for s in plan.spans
     ]
     heads = ("fibre", "length", "loss", "secret key", "margin", "verdict", "binding")
+    blocks = [_blocks(s.name, s.blocks) for s in plan.spans if s.blocks is not None]
+    finite = [_FINITE, output.table(blocks, _FINITE_HEADS)] if blocks else []
     corridors = [line for corridor in plan.corridors.values() for line in _corridor(corridor)]
-    return "\n".join([output.table(rows, heads), *corridors, output.written(out, dry_run=dry_run)])
+    return "\n".join([output.table(rows, heads), *finite, *corridors, output.written(out, dry_run=dry_run)])
+
+
+_FINITE = "in blocks of finite size, their length fixed beforehand:"
+_FINITE_HEADS = ("fibre", "block", "as preset", "best", "with intensities", "shares", "key basis")
+
+
+def _blocks(fibre: str, made: BlockPlan) -> list[str]:
+    source, best = made.optimised_source, made.optimised_secret_key_rate
+    return [
+        fibre,
+        f"{made.n_key:.0e}".replace("+0", ""),
+        "no key" if made.secret_key_rate is None else str(made.secret_key_rate),
+        "no key" if best is None else str(best),
+        "" if source is None else "/".join(f"{k:.2g}" for k in source.intensities),
+        "" if source is None else "/".join(f"{p:.2f}" for p in source.probabilities),
+        "" if source is None else f"{source.key_basis:.2f}",
+    ]
 
 
 def _corridor(corridor: CorridorPlan) -> list[str]:
