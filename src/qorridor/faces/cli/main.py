@@ -135,7 +135,7 @@ def run(arguments: Sequence[str]) -> int:
         from qorridor.faces.cli.output import usage  # noqa: PLC0415
 
         return usage(error, as_json=session.as_json or "--json" in arguments)
-    except (click.Abort, KeyboardInterrupt, Interrupted):
+    except (click.Abort, KeyboardInterrupt, _Interrupt, Interrupted):
         from qorridor.faces.cli.output import stopped  # noqa: PLC0415
 
         return stopped(session)
@@ -154,9 +154,10 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-class _Interrupt(KeyboardInterrupt):
-    """A signal in a short verb. Of its own type: Python remembers a bare KeyboardInterrupt that passes
-    through `exec` and dies of it at exit, although it was caught (cpython, run_eval_code_obj)."""
+class _Interrupt(BaseException):
+    """A signal in a short verb. No KeyboardInterrupt: Python remembers one that passes through `exec` and dies
+    of it at exit, although it was caught (cpython, run_eval_code_obj), and click answers one with a line
+    to a terminal that may be closed."""
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
