@@ -104,7 +104,7 @@ class Optics:
             return {"cause": error.cause, "code": error.code}
         now = self.conditions
         return {
-            "fault": fault, "cut": now.cut, "bend": repr(now.bend), "drift": repr(now.drift),
+            "fault": fault, "cut": now.cut > 0, "bend": repr(now.bend), "drift": repr(now.drift),
             "intercept": repr(now.intercept),
         }  # fmt: skip
 
@@ -112,7 +112,7 @@ class Optics:
 def _value(fault: str, parameters: object) -> float:
     name = _PARAMETERS.get(fault)
     if name is None:
-        return 0.0
+        return 1.0
     try:
         return float(str(dict(parameters)[name]))  # type: ignore[call-overload]
     except (KeyError, ValueError, TypeError):
