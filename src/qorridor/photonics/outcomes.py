@@ -65,7 +65,7 @@ def alias(weights: Table) -> tuple[Table, NDArray[np.int64]]:
     drawn, provided that one weight is positive.
     """
     size = len(weights)
-    scaled = weights * (size / weights.sum()) if weights.sum() > 0 else np.ones(size)
+    scaled = weights / weights.sum() * size if weights.sum() > 0 else np.ones(size)
     keep, other = np.ones(size), np.full(size, int(np.argmax(scaled)), np.int64)
     small = [at for at in range(size) if scaled[at] < 1]
     large = [at for at in range(size) if scaled[at] >= 1]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Carried:
     echo_detectors: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Law:
     """Probabilities of one slot. `cells[settings, masks, origins]`, mask 0 (no click) left out of it:
     cells[s, m - 1, o]; `settings[s]` = probability of the setting and of no click."""
@@ -81,14 +82,9 @@ def draw(
     the highest of the laws is one.
     """
     start, stop = span
-    shape = laws[0].cells.shape
-    cells = np.stack([law.cells.ravel() for law in laws])
-    used = np.flatnonzero(cells.any(axis=0))
-    chances = cells.sum(axis=1)
-    top = float(chances.max()) if highest is None else highest
-    setting, mask, origin = (part.astype(np.uint8) for part in np.unravel_index(used, shape))
+    ready = _prepared(tuple(laws))
+    top = float(ready.chances.max()) if highest is None else highest
     dead, heap, pending = _state(carried, 2 * len(memory.dead), start)
-    tables = _tables(cells[:, used]), _tables(np.stack([law.settings for law in laws]))
     sides = (
         np.array(memory.dead, np.int64),
         np.array(memory.echo, float),
@@ -99,7 +95,7 @@ def draw(
         expected = (stop - start - at) * top * (1 + max(memory.echo))
         out = _buffers(int(min(1.02 * expected + 6 * math.sqrt(expected) + 64, 4e6)))
         count, at, pending, verdict = kernels.walk(
-            rng, (at, stop - start), _rate(top), chances, *tables, mask + np.uint8(1), sides,
+            rng, (at, stop - start), _rate(top), ready.chances, ready.cells, ready.settings, ready.masks, sides,
             int(memory.vetoes_both), dead, heap, pending, out,
         )  # fmt: skip
         if verdict == kernels.VIOLATED:
@@ -110,11 +106,39 @@ def draw(
     slots, codes, masks = (
         (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else _buffers(0)
     )
-    quiet = np.arange(shape[0], dtype=np.uint8)
     return Drawn(
-        slots + start, np.concatenate([setting, quiet]).take(codes), masks,
-        np.concatenate([origin.astype(np.int8), np.full(shape[0], -1, np.int8)]).take(codes),
+        slots + start, ready.setting_of.take(codes), masks, ready.origin_of.take(codes),
         _carried(dead, heap[:pending], start, stop),
+    )  # fmt: skip
+
+
+Alias = tuple[Table, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Laws as the walk wants them: chances[M], alias tables of the cells that can occur and of the
+    settings, the detectors of each cell, and setting and origin by code."""
+
+    chances: Table
+    cells: Alias
+    settings: Alias
+    masks: NDArray[np.uint8]
+    setting_of: NDArray[np.uint8]
+    origin_of: NDArray[np.int8]
+
+
+@lru_cache(maxsize=16)
+def _prepared(laws: tuple[Law, ...]) -> _Ready:
+    cells = np.stack([law.cells.ravel() for law in laws])
+    used = np.flatnonzero(cells.any(axis=0))
+    setting, mask, origin = np.unravel_index(used, laws[0].cells.shape)
+    quiet = np.arange(len(laws[0].settings))
+    return _Ready(
+        np.minimum(cells.sum(axis=1), 1.0), _tables(cells[:, used]),
+        _tables(np.stack([law.settings for law in laws])), (mask + 1).astype(np.uint8),
+        np.concatenate([setting, quiet]).astype(np.uint8),
+        np.concatenate([origin, np.full(len(quiet), -1)]).astype(np.int8),
     )  # fmt: skip
 
 
@@ -134,7 +158,7 @@ def _buffers(size: int) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[n
     return np.empty(size, np.int64), np.empty(size, np.int16), np.empty(size, np.uint8)
 
 
-def _tables(weights: Table) -> tuple[Table, NDArray[np.int64]]:
+def _tables(weights: Table) -> Alias:
     if not weights.shape[1]:
         return np.ones((len(weights), 1)), np.zeros((len(weights), 1), np.int64)
     pairs = [alias(row) for row in weights]
