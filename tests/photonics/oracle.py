@@ -167,7 +167,7 @@ def _run(rng, slots, edges, sigma, columns, constants, dead_slots, vetoes_both, 
         photons = rng.poisson(mean)
         transmission, fired, light, arrival = fibres[step], 0, False, 0.0
         basis, sent, shift = basis_a, bit, 0
-        if attack == BLIND or attack == INTERCEPT:
+        if attack in (BLIND, INTERCEPT):
             mine = int(rng.random() < 0.5)
             if attack == INTERCEPT and eve[0] > 0:
                 mine = eve[0] - 1
