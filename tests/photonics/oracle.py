@@ -196,7 +196,7 @@ def _run(rng, slots, edges, sigma, columns, constants, dead_slots, vetoes_both, 
             detector = sent ^ int(rng.random() < error)
             chance = receivers[step, detector]
             if shift:
-                chance *= 0.8 if (shift < 0) == (detector == 0) else 0.2
+                chance *= 0.95 if (shift < 0) == (detector == 0) else 0.3
             if rng.random() >= chance:
                 continue
             at = offsets[step] + jitter * rng.standard_normal()
@@ -232,7 +232,7 @@ def _run(rng, slots, edges, sigma, columns, constants, dead_slots, vetoes_both, 
         for detector in range(2):
             if vetoes_both or fired >> detector & 1:
                 dead[detector] = slot + dead_slots
-        if rng.random() < p_echo:
+        if rng.random() < p_echo * (1 - all_shares[step, 0]):
             due = slot + dead_slots + 1 + int(rng.standard_exponential() * decay)
             if due < slots:
                 calendar[due, int(rng.random() < 0.5)] = 1

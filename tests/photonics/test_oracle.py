@@ -48,7 +48,7 @@ CASES = {
     "intercept with other light": ({}, Conditions(intercept=0.6, light=Light.BROKEN)),
     "splitting at little loss": ({}, Conditions(splitting=0.7)),
     "splitting at much loss": ({"extra_loss": 9.0}, Conditions(splitting=0.7)),
-    "blinding": ({"extra_loss": 6.0}, Conditions(blinding=0.7)),
+    "blinding": ({"extra_loss": 6.0, **BUSY}, Conditions(blinding=0.7)),
     "time shift": ({}, Conditions(shift=0.7)),
     "trojan": ({"dark": 0.0}, Conditions(trojan=1.0)),
     "cut": ({}, Conditions(cut=0.9)),
@@ -148,6 +148,12 @@ def double_clicks_given_to_detector_0(cells, silent):
     return moved, silent
 
 
+def dark_counts_of_the_blind(cells, silent):
+    more = cells.copy()
+    more[..., :2, 0] += (0.7 * LINK.dark * silent)[..., None]
+    return more, silent * (1 - 1.4 * LINK.dark)
+
+
 def wrong_bases_swapped(scene):
     return replace(scene, wrong=scene.wrong[::-1])
 
@@ -167,7 +173,7 @@ def with_scene(change):
 
 
 def with_memory(**change):
-    return lambda link: replace(laws.memory(link), **change)
+    return lambda link, _blinded: replace(laws.memory(link), **change)
 
 
 def echoes_in_detector_0(*arguments):
@@ -213,10 +219,7 @@ MUTANTS = {
     "splitting is taken for loss": (
         "splitting at much loss", simulation, "law", lambda link, now: laws.law(link, Conditions(bend=1.0)),
     ),
-    "blind detectors still count in the dark": (
-        "blinding", simulation, "law",
-        lambda link, now: laws.law(link, replace(now, stray=2e-4)),
-    ),
+    "blind detectors still count in the dark": ("blinding", simulation, "law", reshaped(dark_counts_of_the_blind)),
 }  # fmt: skip
 
 

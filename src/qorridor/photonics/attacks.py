@@ -17,7 +17,7 @@ from qorridor.photonics.outcomes import Table, clicks, coherent_hits, fock_hits
 
 NOISE, MIDDLE, EARLY, LATE = range(4)
 """Origins of a click: no light, light as sent, light that came early or late."""
-SHIFTED_SHARES = np.array([[0.8, 0.2], [0.2, 0.8]])
+SHIFTED_SHARES = np.array([[0.95, 0.3], [0.3, 0.95]])
 """Efficiency left to detectors 0 and 1 for early and for late light, what misses the gate included (order of
 a mismatch, unverified)."""
 EARLY_SHARE = 0.6

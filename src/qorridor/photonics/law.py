@@ -30,10 +30,11 @@ def law(link: LinkParameters, now: Conditions) -> Law:
     return Law(cells.reshape(-1, 3, 4), silent.ravel())
 
 
-def memory(link: LinkParameters) -> Memory:
-    """Dead time and echoes of the receiver."""
-    decay = link.afterpulse_decay * link.clock
-    return Memory((link.dead_slots,), (link.afterpulse,), (decay,), link.vetoes_both)
+def memory(link: LinkParameters, blinded: float = 0.0) -> Memory:
+    """Dead time and echoes of the receiver; detectors that are blinded for a share of the slots have so
+    much fewer echoes, since a click without an avalanche traps no charge."""
+    decay, echo = link.afterpulse_decay * link.clock, link.afterpulse * (1 - blinded)
+    return Memory((link.dead_slots,), (echo,), (decay,), link.vetoes_both)
 
 
 def observed(link: LinkParameters) -> Scene:

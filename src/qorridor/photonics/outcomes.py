@@ -15,17 +15,19 @@ Table = NDArray[np.float64]
 
 def coherent_hits(means: Table) -> Table:
     """Hits of Poissonian light; `means[..., D]` are detected photons per detector. Shape [..., 2^D]."""
-    return np.asarray(-np.expm1(-_sums(means)))
+    return np.asarray(-np.expm1(-subset_sums(means)))
 
 
 def fock_hits(shares: Table, photons: int) -> Table:
     """Hits of exactly `photons` photons, each detected in detector j with probability `shares[..., j]`."""
     with np.errstate(divide="ignore"):
-        missed = photons * np.log1p(-np.minimum(_sums(shares), 1.0)) if photons else 0 * _sums(shares)
+        missed = (
+            photons * np.log1p(-np.minimum(subset_sums(shares), 1.0)) if photons else 0 * subset_sums(shares)
+        )
     return np.asarray(-np.expm1(missed))
 
 
-def _sums(values: Table) -> Table:
+def subset_sums(values: Table) -> Table:
     """Sum of `values[..., D]` over every subset, shape [..., 2^D]."""
     members = np.arange(2 ** values.shape[-1])[None, :] >> np.arange(values.shape[-1])[:, None] & 1
     return np.asarray(values @ members.astype(float))
@@ -37,15 +39,15 @@ def clicks(hits: Table, dark: Table) -> tuple[Table, Table]:
     `dark[D]` is the probability of a dark count per detector and gate. A pattern counts as light as soon as
     light fired one of its detectors.
     """
-    quiet = _sums(np.log1p(-dark))
+    quiet = subset_sums(np.log1p(-dark))
     lit = hits[..., -1:]
-    everything = _exactly(-np.expm1(np.log1p(-np.minimum(hits, 1 - 1e-16)) + quiet))
-    noise = (1 - lit) * _exactly(-np.expm1(quiet))
+    everything = exactly(-np.expm1(np.log1p(-np.minimum(hits, 1 - 1e-16)) + quiet))
+    noise = (1 - lit) * exactly(-np.expm1(quiet))
     return noise, np.maximum(everything - noise, 0.0)
 
 
-def _exactly(hits: Table) -> Table:
-    """Probability that exactly the subset fires: entry 0 is that of silence."""
+def exactly(hits: Table) -> Table:
+    """Probability that exactly the subset fires; entry 0 is that of silence where `hits` are of all events."""
     size = hits.shape[-1]
     result = hits[..., ::-1].copy()  # entry L: some detector outside L fires
     bit = 1

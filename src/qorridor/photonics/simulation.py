@@ -6,11 +6,13 @@
 
 Exact for conditions that stand still, or that change with probabilities linear between the given moments;
 borders of sub-blocks lose nothing where the state is carried over. Not modelled: photons of one pulse that
-start an avalanche earlier the more there are, and outcomes of unequal bases that a rotation biases.
+start an avalanche earlier the more there are, and outcomes of unequal bases that a rotation biases. While
+blinding sets in, echoes are as many as its mean over the stretch leaves.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +22,9 @@ from numpy.typing import NDArray
 from qorridor.photonics.arrival import arrivals
 from qorridor.photonics.events import Conditions
 from qorridor.photonics.law import law, memory
+from qorridor.photonics.pairs import PairLink, pair_law, pair_memory
 from qorridor.photonics.parameters import LinkParameters
-from qorridor.photonics.sampler import Carried, draw
+from qorridor.photonics.sampler import Carried, Drawn, draw
 
 Bits = NDArray[np.uint8]
 Slots = NDArray[np.int64]
@@ -64,27 +67,59 @@ class SubBlock:
 
 
 def simulate(
-    link: LinkParameters, start: int, slots: int, rng: np.random.Generator,
+    link: LinkParameters | PairLink, start: int, slots: int, rng: np.random.Generator,
     now: Conditions | Sequence[Conditions] | None = None, carried: Carried | None = None,
 ) -> SubBlock:  # fmt: skip
     """Clicks of `slots` consecutive slots from `start`; every draw comes from `rng`.
 
     `now`: the conditions, or those at equally spaced moments from the first slot to the last. Memory grows
-    with the clicks, not with the slots: choose `slots` so that about 10^5..10^6 click.
+    with the clicks, not with the slots: choose `slots` so that about 10^5..10^6 click. Of entangled pairs
+    the coincidences are the detections, and what the transmitter measured is what it sent.
     """
     course = _course(now)
-    drawn = draw([law(link, at) for at in course], memory(link), (start, start + slots), rng, carried)
+    span = start, start + slots
+    if isinstance(link, PairLink):
+        drawn = draw([pair_law(link, at) for at in course], pair_memory(link), span, rng, carried)
+        return _coincidences(link, span, drawn, course, rng)
+    remembered = memory(link, math.fsum(at.blinding for at in course) / len(course))
+    drawn = draw([law(link, at) for at in course], remembered, span, rng, carried)
+    settings, one = drawn.settings, np.uint8(1)
+    arrival = _arrival(link, span, course, drawn, rng)
+    received = Detections(drawn.slots, settings & one, drawn.masks, arrival)
+    sent = Sent(
+        drawn.slots,
+        settings >> np.uint8(3),
+        settings >> np.uint8(2) & one,
+        settings >> one & one,
+    )
+    return SubBlock(*span, received, sent, drawn.carried)
+
+
+def _coincidences(
+    link: PairLink, span: tuple[int, int], drawn: Drawn, course: Sequence[Conditions], rng: np.random.Generator
+) -> SubBlock:  # fmt: skip
+    """The slots in which both ends clicked; a double click at the source gets a random bit there."""
+    two = np.uint8(2)
+    both = np.flatnonzero((drawn.masks & np.uint8(3) > 0) & (drawn.masks >> two > 0))
+    kept = Drawn(
+        drawn.slots[both], drawn.settings[both], drawn.masks[both], drawn.origins[both], drawn.carried
+    )
+    own, size = kept.masks >> two, len(both)
+    bits = np.where(own == BOTH, rng.integers(0, 2, size, dtype=np.uint8), own >> np.uint8(1))
+    arrival = _arrival(link.line, span, course, kept, rng)
+    received = Detections(kept.slots, kept.settings & np.uint8(1), kept.masks & np.uint8(3), arrival)
+    sent = Sent(kept.slots, np.zeros(size, np.uint8), kept.settings >> np.uint8(1), bits)
+    return SubBlock(*span, received, sent, drawn.carried)
+
+
+def _arrival(
+    link: LinkParameters, span: tuple[int, int], course: Sequence[Conditions], drawn: Drawn,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:  # fmt: skip
     ends = course[0].apply(link), course[-1].apply(link)
     moves = ends[0].gate_offset != ends[1].gate_offset
-    shares = (drawn.slots - start) / max(1, slots) if moves else None
-    arrival = arrivals(ends, shares, drawn.origins, rng)
-    settings = drawn.settings
-    received = Detections(drawn.slots, settings & np.uint8(1), drawn.masks, arrival)
-    sent = Sent(
-        drawn.slots, settings >> np.uint8(3), settings >> np.uint8(2) & np.uint8(1),
-        settings >> np.uint8(1) & np.uint8(1),
-    )  # fmt: skip
-    return SubBlock(start, start + slots, received, sent, drawn.carried)
+    shares = (drawn.slots - span[0]) / max(1, span[1] - span[0]) if moves else None
+    return arrivals(ends, shares, drawn.origins, rng)
 
 
 def _course(now: Conditions | Sequence[Conditions] | None) -> tuple[Conditions, ...]:
