@@ -22,6 +22,7 @@ from qorridor.photonics.parameters import LinkParameters
 from qorridor.photonics.simulation import Detections, SubBlock
 
 BINS = 64
+_SAMPLE = 20_000  # clicks of a stretch of which the followers are counted
 OFF_GATE_SHARE = 0.01
 """Gates, per slot, that a receiver opens where no pulse is due, to count what comes in the dark."""
 
@@ -40,10 +41,12 @@ class TransmitterHousekeeping:
 @dataclass(frozen=True, slots=True)
 class ReceiverHousekeeping:
     """Counts since the last reading, per detector where there are two: clicks, arrivals in 64 equal bins
-    over the gate (single clicks), off_gate_gates opened and off_gate_darks counted in them, echoes = clicks
-    within five decay times of the dead time's end after another. dead_share of the slots 0..1. Readings:
-    temperatures °C, bias V, photocurrents µA, visibility 0..1 in the interferometer of the test basis,
-    interferometer_temperature °C, optical_power dBm."""
+    over the gate (single clicks), off_gate_gates opened and off_gate_darks counted in them; tail = pairs of
+    clicks of a sample that lie a decay time apart at most beyond the dead time, and pairs of an equally wide
+    window five decay times later: the excess are echoes. dead_share of the slots 0..1.
+
+    Readings: temperatures °C, bias V, photocurrents µA, visibility 0..1 in the interferometer of the test
+    basis, interferometer_temperature °C, optical_power dBm."""
 
     slots: int
     clicks: tuple[int, int] | None
@@ -51,7 +54,7 @@ class ReceiverHousekeeping:
     arrivals: tuple[tuple[int, ...], tuple[int, ...]] | None
     off_gate_gates: int | None
     off_gate_darks: tuple[int, int] | None
-    echoes: tuple[int, int] | None
+    tail: tuple[int, int] | None
     dead_share: float | None
     temperatures: tuple[float, float] | None
     bias: tuple[float, float] | None
@@ -89,7 +92,7 @@ class Housekeeping:
         slots = mine.slots + theirs.slots
         added: dict[str, Any] = {
             name: _added(getattr(mine, name), getattr(theirs, name))
-            for name in ("clicks", "doubles", "arrivals", "off_gate_gates", "off_gate_darks", "echoes")
+            for name in ("clicks", "doubles", "arrivals", "off_gate_gates", "off_gate_darks", "tail")
         }
         share = theirs.dead_share
         if share is not None and mine.dead_share is not None and slots:
@@ -148,7 +151,7 @@ def _receiver(
         slots=slots, clicks=clicks, doubles=int((seen.clicks == 3).sum()),
         arrivals=_histograms(seen, worse.gate), off_gate_gates=gates,
         off_gate_darks=_pair([int(rng.binomial(gates, awake * worse.detector_noise(at))) for at in (0, 1)]),
-        echoes=_echoes(worse, seen), dead_share=min(1.0, len(seen.slots) * worse.dead_slots / max(1, slots)),
+        tail=_tail(worse, seen), dead_share=min(1.0, len(seen.slots) * worse.dead_slots / max(1, slots)),
         temperatures=_pair([set_point + warm + 0.02 * rng.standard_normal() for warm in (0.0, now.cooler)]),
         bias=_pair([62 + 0.002 * rng.standard_normal() for _ in (0, 1)]),
         photocurrents=_pair([amount * (1 + 0.01 * rng.standard_normal()) + 0.001 for amount in current]),
@@ -191,9 +194,14 @@ def _histograms(seen: Detections, gate: float) -> tuple[tuple[int, ...], tuple[i
     return tuple(first), tuple(second)
 
 
-def _echoes(link: LinkParameters, seen: Detections) -> tuple[int, int]:
-    reach = link.dead_slots + 1 + round(5 * link.afterpulse_decay * link.clock)
-    return _per_detector(seen.clicks[1:][np.diff(seen.slots) <= reach])
+def _tail(link: LinkParameters, seen: Detections) -> tuple[int, int]:
+    slots, dead = seen.slots[: 2 * _SAMPLE], link.dead_slots
+    first, reach = slots[:_SAMPLE], max(1, round(link.afterpulse_decay * link.clock))
+    near, far = (
+        int((np.searchsorted(slots, first + start + reach, "right") - np.searchsorted(slots, first + start, "right")).sum())
+        for start in (dead, dead + 5 * reach)
+    )  # fmt: skip
+    return near, far
 
 
 def _pair(values: list[Any]) -> tuple[Any, Any]:
