@@ -11,13 +11,19 @@ from qorridor.base.errors import LinkError
 from qorridor.photonics import kernels
 from qorridor.photonics.events import Conditions
 from qorridor.photonics.law import law, memory
-from qorridor.photonics.outcomes import alias, clicks, coherent_hits, fock_hits
+from qorridor.photonics.outcomes import clicks, coherent_hits, fock_hits
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.sampler import Carried, Memory, draw
 from qorridor.photonics.simulation import simulate, stream
 from tests.photonics import plain_walk
 
 LINK = load_preset("demo-1ghz", loss=2.0)
+
+
+def alias(weights):
+    keep, other = np.empty(len(weights)), np.empty(len(weights), np.int64)
+    kernels.alias(weights, keep, other)
+    return keep, other
 
 
 def tables(rows):

@@ -23,6 +23,43 @@ compiled = numba.njit(cache=True, nogil=True)
 
 
 @compiled
+def alias(weights: Floats, keep: Floats, other: Slots) -> None:
+    """Fill Walker's tables for drawing an index with probability proportional to `weights` (Vose 1991).
+
+    Draw u in [0, n): index i = floor(u) if u - i < keep[i], else other[i]. An index of weight 0 is never
+    drawn, provided that one weight is positive; if none is, every index is drawn alike.
+    """
+    size, total, most = weights.size, 0.0, 0
+    for at in range(size):
+        total += weights[at]
+        most = at if weights[at] > weights[most] else most
+    waiting = np.empty(size, np.int64)  # small ones from the front, large ones from the back
+    small, large = 0, size
+    for at in range(size):
+        keep[at] = weights[at] / total * size if total > 0 else 1.0
+        other[at] = most
+        if keep[at] < 1:
+            waiting[small] = at
+            small += 1
+        else:
+            large -= 1
+            waiting[large] = at
+    while small > 0 and large < size:
+        low, high = waiting[small - 1], waiting[large]
+        small -= 1
+        other[low] = high
+        keep[high] -= 1 - keep[low]
+        if keep[high] < 1:
+            large += 1
+            waiting[small] = high
+            small += 1
+    for place in range(small):  # what rounding left over
+        keep[waiting[place]] = 1.0 if keep[waiting[place]] > 0.5 else 0.0
+    for place in range(large, size):
+        keep[waiting[place]] = 1.0
+
+
+@compiled
 def push(heap: Slots, size: int, entry: int) -> None:
     """Add to a binary heap of `size` entries, smallest first; `heap` has room for one more."""
     at = size

@@ -1,4 +1,4 @@
-"""From the light that may reach detectors to what they say: subsets of detectors, dark counts, alias tables.
+"""From the light that may reach detectors to what they say: subsets of detectors, dark counts.
 
 A subset of D detectors is a number of D bits, detector 0 the lowest. `hits[..., S]` is the probability that
 light alone fires at least one detector of subset S; everything else follows from it by inclusion and
@@ -6,6 +6,8 @@ exclusion. Hits instead of misses keep small probabilities exact: a gain of 1e-9
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +31,7 @@ def fock_hits(shares: Table, photons: int) -> Table:
 
 def subset_sums(values: Table) -> Table:
     """Sum of `values[..., D]` over every subset, shape [..., 2^D]."""
-    members = np.arange(2 ** values.shape[-1])[None, :] >> np.arange(values.shape[-1])[:, None] & 1
-    return np.asarray(values @ members.astype(float))
+    return np.asarray(values @ _members(values.shape[-1]))
 
 
 def clicks(hits: Table, dark: Table) -> tuple[Table, Table]:
@@ -48,36 +49,23 @@ def clicks(hits: Table, dark: Table) -> tuple[Table, Table]:
 
 def exactly(hits: Table) -> Table:
     """Probability that exactly the subset fires; entry 0 is that of silence where `hits` are of all events."""
-    size = hits.shape[-1]
-    result = hits[..., ::-1].copy()  # entry L: some detector outside L fires
-    bit = 1
-    while bit < size:
-        with_bit = np.flatnonzero(np.arange(size) & bit)
-        result[..., with_bit] -= result[..., with_bit ^ bit]
-        bit *= 2
-    result = -result
+    result = hits @ _signs(hits.shape[-1])
     result[..., 0] += 1
     return np.maximum(result, 0.0)
 
 
-def alias(weights: Table) -> tuple[Table, NDArray[np.int64]]:
-    """Walker's tables for drawing an index with probability proportional to `weights` (Vose 1991).
+@lru_cache
+def _signs(size: int) -> Table:
+    """Inclusion and exclusion: exactly L is the sum over J within L of (-1)^|L - J| (1 - hits of the rest)."""
+    signs = np.zeros((size, size))
+    for subset in range(size):
+        for part in range(size):
+            if part & ~subset == 0:
+                signs[size - 1 - part, subset] -= (-1) ** (subset ^ part).bit_count()
+    return signs
 
-    Draw u in [0, n): index i = floor(u) if u - i < keep[i], else other[i]. An index of weight 0 is never
-    drawn, provided that one weight is positive.
-    """
-    size = len(weights)
-    scaled = weights / weights.sum() * size if weights.sum() > 0 else np.ones(size)
-    keep, other = np.ones(size), np.full(size, int(np.argmax(scaled)), np.int64)
-    small = [at for at in range(size) if scaled[at] < 1]
-    large = [at for at in range(size) if scaled[at] >= 1]
-    left = scaled.tolist()
-    while small and large:
-        low, high = small.pop(), large[-1]
-        keep[low], other[low] = left[low], high
-        left[high] -= 1 - left[low]
-        if left[high] < 1:
-            small.append(large.pop())
-    for at in small:  # what rounding left over
-        keep[at] = min(1.0, left[at]) if left[at] > 0.5 else 0.0
-    return keep, other
+
+@lru_cache
+def _members(size: int) -> Table:
+    """Whether detector d is in subset s, shape [d, s]."""
+    return np.asarray(np.arange(2**size)[None, :] >> np.arange(size)[:, None] & 1, float)

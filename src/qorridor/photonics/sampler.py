@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qorridor.base.errors import LinkError
 from qorridor.photonics import kernels
-from qorridor.photonics.outcomes import Table, alias
+from qorridor.photonics.outcomes import Table
 
 _ROOM = 1 << 16
 
@@ -159,10 +159,12 @@ def _buffers(size: int) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[n
 
 
 def _tables(weights: Table) -> Alias:
-    if not weights.shape[1]:
-        return np.ones((len(weights), 1)), np.zeros((len(weights), 1), np.int64)
-    pairs = [alias(row) for row in weights]
-    return np.stack([keep for keep, _ in pairs]), np.stack([other for _, other in pairs])
+    """Alias tables of each row; one entry where nothing can happen."""
+    rows = weights if weights.shape[1] else np.ones((len(weights), 1))
+    keep, other = np.empty(rows.shape), np.empty(rows.shape, np.int64)
+    for row, kept, others in zip(rows, keep, other, strict=True):
+        kernels.alias(row, kept, others)
+    return keep, other
 
 
 def _state(
