@@ -61,6 +61,7 @@ CASES = {
     "detector": ({}, Conditions(detector=0.6)),
     "drift": ({}, Conditions(drift=0.04)),
     "polarisation": ({}, Conditions(polarisation=0.6)),
+    "polarisation turned round": ({}, Conditions(polarisation=-2.9)),
     "phase": ({}, Conditions(phase=0.5)),
     "laser": ({}, Conditions(laser=1.5)),
     "modulator": ({}, Conditions(modulator=0.5)),

@@ -114,19 +114,22 @@ class Conditions:
         if self == _CALM:
             return link
         severed = 0.0 if not self.cut else min(_CUT, -10 * math.log10(max(1e-15, 1 - self.cut)))
-        worse = link.degraded(severed + self.bend + self.connector + self.ageing, self.drift)
+        loss = link.extra_loss + severed + self.bend + self.connector + self.ageing
+        misalignment = min(0.5, link.misalignment + self.drift)
         lamp = (LitChannel(10 * math.log10(max(1e-6, self.raman))),) if self.raman else ()
         return replace(
-            worse,
-            misalignment_offsets=self._misaligned(worse),
-            lit=worse.lit + lamp,
-            stray=min(0.5, worse.stray + self.stray + _TROJAN_NOISE * self.trojan),
-            dark_factors=(worse.dark_factors[0], min(1e6, worse.dark_factors[1] * self._dark_factor())),
+            link,
+            extra_loss=min(200.0, loss),
+            misalignment=misalignment,
+            misalignment_offsets=self._misaligned(misalignment, link.misalignment_offsets),
+            lit=link.lit + lamp,
+            stray=min(0.5, link.stray + self.stray + _TROJAN_NOISE * self.trojan),
+            dark_factors=(link.dark_factors[0], min(1e6, link.dark_factors[1] * self._dark_factor())),
             efficiency_factors=(
-                worse.efficiency_factors[0], max(1e-3, worse.efficiency_factors[1] * (1 - self.detector)),
+                link.efficiency_factors[0], max(1e-3, link.efficiency_factors[1] * (1 - self.detector)),
             ),
-            intensity_factors=self._sent(worse),
-            gate_offset=max(-1e-7, min(1e-7, worse.gate_offset + self.clock * 1e-12)),
+            intensity_factors=self._sent(link),
+            gate_offset=max(-1e-7, min(1e-7, link.gate_offset + self.clock * 1e-12)),
         )  # fmt: skip
 
     def _dark_factor(self) -> float:
@@ -139,7 +142,7 @@ class Conditions:
             return link.intensity_factors
         return factors[:1] + tuple(min(10.0, factor * (1 + self.modulator)) for factor in factors[1:])
 
-    def _misaligned(self, link: LinkParameters) -> tuple[float, float]:
+    def _misaligned(self, misalignment: float, offsets: tuple[float, float]) -> tuple[float, float]:
         """Offsets per basis with the rotations of polarisation and phase added to them.
 
         A rotation by t about an axis at angle a from a basis turns its states wrong with probability
@@ -149,10 +152,10 @@ class Conditions:
         turned = math.sin(self.polarisation / 2) ** 2
         phase = math.sin((self.phase + PHASE_PER_PICOMETRE * self.laser) / 2) ** 2
         angle = math.sin(_AXIS) ** 2
-        key, test = link.misalignments
+        key, test = (min(1.0, misalignment + offset) for offset in offsets)
         key = _both(key, turned * angle)
         test = _both(_both(test, turned * (1 - angle)), phase)
-        return min(key, 0.5) - link.misalignment, min(test, 0.5) - link.misalignment
+        return key - misalignment, test - misalignment
 
 
 def _both(first: float, second: float) -> float:

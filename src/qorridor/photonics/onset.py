@@ -8,7 +8,7 @@ from typing import Any
 from qorridor.photonics.causes import CAUSES
 from qorridor.photonics.events import Basis, Conditions, Light
 
-MOMENTS = 9
+MOMENTS = 5
 """Conditions given to one stretch of time while something changes; probabilities are linear in between."""
 
 

@@ -89,7 +89,7 @@ class LinkParameters:
         for value in (self.efficiency * factor for factor in self.efficiency_factors):
             _within("efficiency of a detector", value, 1e-7, 1.0, "")
         for value in (self.misalignment + offset for offset in self.misalignment_offsets):
-            _within("misalignment of a basis", value, 0.0, 0.5, "")
+            _within("misalignment of a basis", value, -1e-12, 1 + 1e-12, "")
 
     @property
     def loss(self) -> float:
@@ -124,9 +124,9 @@ class LinkParameters:
 
     @property
     def misalignments(self) -> tuple[float, float]:
-        """Error of the optics in the key and in the test basis, 0..0.5."""
-        key, test = self.misalignment_offsets
-        return min(0.5, self.misalignment + key), min(0.5, self.misalignment + test)
+        """Error of the optics in the key and in the test basis, 0..1; above 1/2 bits come out inverted."""
+        key, test = (max(0.0, min(1.0, self.misalignment + offset)) for offset in self.misalignment_offsets)
+        return key, test
 
     @property
     def is_uneven(self) -> bool:
@@ -146,13 +146,11 @@ class LinkParameters:
         return round(self.dead_time * self.clock)
 
     def degraded(self, extra_loss: float = 0.0, misalignment: float = 0.0) -> LinkParameters:
-        """The same link with a bend (more loss, dB, 200 in all) or a drift (added misalignment, capped so
-        that neither basis passes 0.5)."""
-        most = 0.5 - max(0.0, *self.misalignment_offsets)
+        """The same link with a bend (more loss, dB, 200 in all) or a drift (added misalignment, 0.5 in all)."""
         return replace(
             self,
             extra_loss=min(200.0, self.extra_loss + extra_loss),
-            misalignment=max(self.misalignment, min(most, self.misalignment + misalignment)),
+            misalignment=min(0.5, self.misalignment + misalignment),
         )
 
 
@@ -167,7 +165,7 @@ _RANGES = (
 )  # fmt: skip
 _PARTS = (  # field, how many (0: one per intensity, or none at all), range of each
     ("efficiency_factors", 2, 1e-3, 1e3), ("dark_factors", 2, 0.0, 1e6),
-    ("misalignment_offsets", 2, -0.5, 0.5), ("intensity_factors", 0, 0.0, 10.0),
+    ("misalignment_offsets", 2, -0.5, 1.0), ("intensity_factors", 0, 0.0, 10.0),
     ("intensity_noise", 0, 0.0, 1.0),
 )  # fmt: skip
 _PHOTON_ENERGY = 1.28e-19  # J at 1550 nm
