@@ -91,7 +91,7 @@ def main() -> int:
     """Write the pages and build; returns zensical's exit code."""
     shutil.rmtree(OUT, ignore_errors=True)
     PAGES.mkdir(parents=True)
-    for folder in ("errors", "verbs"):
+    for folder in ("errors", "inside", "verbs"):
         shutil.copytree(DOCS / folder, PAGES / folder)
     for path in DOCS.glob("*.md"):
         shutil.copy(path, PAGES)
