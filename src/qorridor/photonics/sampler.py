@@ -23,6 +23,7 @@ from qorridor.photonics import kernels
 from qorridor.photonics.outcomes import Table
 
 _ROOM = 1 << 16
+_Buffers = tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,8 @@ def draw(
         np.array(memory.echo, float),
         np.array(memory.decay, float),
     )
-    found, at = [], 0
+    found: list[_Buffers] = []
+    at = 0
     while at < stop - start:
         expected = (stop - start - at) * top * (1 + max(memory.echo))
         out = _buffers(int(min(1.02 * expected + 6 * math.sqrt(expected) + 64, 4e6)))
@@ -100,16 +102,25 @@ def draw(
         )  # fmt: skip
         if verdict == kernels.VIOLATED:
             raise _violated(start + at, top)
-        found.append(tuple(part[:count] for part in out))
+        found.append((out[0][:count], out[1][:count], out[2][:count]))
         if heap.size - pending < 2:
             heap = np.concatenate([heap, np.empty_like(heap)])
+    slots, codes, masks = _joined(found)
+    slots += start
+    return Drawn(
+        slots, ready.setting_of.take(codes), masks, ready.origin_of.take(codes),
+        _carried(dead, heap[:pending], start, stop),
+    )  # fmt: skip
+
+
+def _joined(found: Sequence[_Buffers]) -> _Buffers:
+    """The pieces as one; a single piece, the usual case, is not copied."""
+    if len(found) == 1:
+        return found[0]
     slots, codes, masks = (
         (np.concatenate(parts) for parts in zip(*found, strict=True)) if found else _buffers(0)
     )
-    return Drawn(
-        slots + start, ready.setting_of.take(codes), masks, ready.origin_of.take(codes),
-        _carried(dead, heap[:pending], start, stop),
-    )  # fmt: skip
+    return slots, codes, masks
 
 
 Alias = tuple[Table, NDArray[np.int64]]
@@ -154,7 +165,7 @@ def _violated(slot: int, top: float) -> LinkError:
     )  # fmt: skip
 
 
-def _buffers(size: int) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.uint8]]:
+def _buffers(size: int) -> _Buffers:
     return np.empty(size, np.int64), np.empty(size, np.int16), np.empty(size, np.uint8)
 
 
