@@ -14,6 +14,7 @@ from qorridor.adapters.wire import frames
 from qorridor.app.optics import SUB_BLOCK_SECONDS
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.photonics.drift import Drift, Rates
+from qorridor.photonics.events import Conditions
 from tests.app.link_bench import Hall
 from tests.support.loop import run
 
@@ -151,18 +152,19 @@ def test_dead_time_and_echoes_pass_from_one_sub_block_to_the_next(tmp_path):
     asyncio.run(body())
 
 
-def test_a_link_that_drifts_by_itself_is_reproduced_by_its_seed(tmp_path):
-    async def clicks(folder, drift):
+def test_a_link_that_wanders_is_reproduced_by_its_seed_and_stands_still_until_then(tmp_path):
+    async def clicks(folder, **severities):
         folder.mkdir()
         async with Hall(folder) as hall:
-            hall.optics._drift = drift
+            hall.optics._drift = Drift(
+                Rates(polarisation=0.5, polarisation_time=0.1, loss=1.0, loss_time=0.1)
+            )
+            hall.optics.conditions = Conditions(**severities)
             return (await hall.modules[1].collect(500_000)).slots
 
-    rates = Rates(polarisation=1.0, polarisation_time=0.1, loss=3.0, loss_time=0.1)
-
     async def body():
-        first, again = await clicks(tmp_path / "a", Drift(rates)), await clicks(tmp_path / "b", Drift(rates))
-        still = await clicks(tmp_path / "c", None)
+        first, again = await clicks(tmp_path / "a", wander=2.0), await clicks(tmp_path / "b", wander=2.0)
+        still = await clicks(tmp_path / "c")
         assert np.array_equal(first, again)
         assert first[-1] > 1.05 * still[-1], "loss only ever adds"
 

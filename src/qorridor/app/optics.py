@@ -35,7 +35,7 @@ from qorridor.app.run_folder import announce
 from qorridor.base.errors import LinkError
 from qorridor.photonics import kernels
 from qorridor.photonics.causes import CAUSES
-from qorridor.photonics.drift import Drift
+from qorridor.photonics.drift import Drift, Rates
 from qorridor.photonics.events import Basis, Conditions, Light
 from qorridor.photonics.housekeeping import Housekeeping, document, monitor
 from qorridor.photonics.memory import TransmitterMemory
@@ -60,7 +60,7 @@ _WHOLE = ("cut", "trojan")  # what they do is done whole unless a severity says 
 class Optics:
     """One simulated link: its clicks in order, its transmitter's memory, its conditions.
 
-    `first` numbers the first sub-block; slots count from sub-block 0. `drift` moves the link by itself.
+    `first` numbers the first sub-block; slots count from sub-block 0. `drift` is how it wanders once it does.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Optics:
         self.link = link
         self.course = Course()
         self.memory = TransmitterMemory(link, stream(seed, _MEMORY_STREAM))
-        self._seed, self._clock, self._drift = seed, clock, drift
+        self._seed, self._clock, self._drift = seed, clock, drift or Drift(Rates())
         self._slots = max(1, round(link.clock * SUB_BLOCK_SECONDS))
         self._number = first
         self._carried: Carried | None = None
@@ -119,14 +119,17 @@ class Optics:
         return block.received
 
     def _now(self, start: int, number: int) -> Sequence[Conditions]:
-        """The conditions of the sub-block, injected ones and drift together."""
+        """The conditions of the sub-block: what was injected, and the drift that a wandering link adds."""
         injected = self.course.over(start, start + self._slots)
-        if self._drift is None:
+        if not any(at.wander for at in injected):
             return injected
         before = self._drift.conditions()
         after = self._drift.advance(SUB_BLOCK_SECONDS, stream(self._seed, _DRIFT_STREAM + number))
         many = injected if len(injected) > 1 else injected * MOMENTS
-        return [at.plus(before.between(after, step / (len(many) - 1))) for step, at in enumerate(many)]
+        return [
+            at.plus(before.between(after, step / (len(many) - 1)).scaled(at.wander))
+            for step, at in enumerate(many)
+        ]
 
     def _bound_memory(self, stop: int, clicks: int) -> None:
         self._recorded.append((stop, clicks))

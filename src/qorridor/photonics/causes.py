@@ -52,6 +52,8 @@ _ROWS = (
     Cause("laser", "laser", "pm", 8.0, Kind.FAULT, "the laser's wavelength drifts", -8.0),
     Cause("modulator", "modulator", "relative excess", 4.0, Kind.FAULT,
           "the intensity modulator sends the weaker intensities too bright"),
+    Cause("wander", "wander", "times a buried fibre's", 20.0, Kind.FAULT,
+          "polarisation, phase and loss drift by themselves, as on every link"),
     Cause("clock", "clock", "ps", 50_000.0, Kind.FAULT, "light no longer meets the middle of the gate", -50_000.0),
 )  # fmt: skip
 

@@ -37,7 +37,8 @@ class Light(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """State of the link at one moment; all zero is the undisturbed link. `CAUSES` gives each field's
-    meaning, unit and range; LinkError Q-LINK-003 for a value outside it."""
+    meaning, unit and range; LinkError Q-LINK-003 for a value outside it. `wander` is a wish to whoever moves
+    a link in time (photonics/drift.py); at one moment it does nothing by itself."""
 
     cut: float = 0.0
     bend: float = 0.0
@@ -58,6 +59,7 @@ class Conditions:
     laser: float = 0.0
     modulator: float = 0.0
     clock: float = 0.0
+    wander: float = 0.0
     basis: Basis = Basis.RANDOM
     light: Light = Light.KEPT
 
@@ -93,6 +95,14 @@ class Conditions:
         here, there = ({name: getattr(c, name) for name in _SEVERITIES} for c in (self, other))
         severities: dict[str, Any] = {name: here[name] + share * (there[name] - here[name]) for name in here}
         return replace(other, **severities)
+
+    def scaled(self, factor: float) -> Conditions:
+        """The severities times `factor`, each capped at its range."""
+        severities: dict[str, Any] = {
+            cause.field: max(cause.least, min(cause.most, getattr(self, cause.field) * factor))
+            for cause in CAUSES.values()
+        }
+        return replace(self, **severities)
 
     def plus(self, other: Conditions) -> Conditions:
         """Both at once, each severity capped at its highest; the choices are those of `self`."""
