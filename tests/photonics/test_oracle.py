@@ -74,6 +74,34 @@ CASES = {
         Conditions(intercept=0.2, splitting=0.2, blinding=0.2, shift=0.2, drift=0.03, clock=200.0, cooler=9.0),
     ),
 }  # fmt: skip
+
+
+def random_case(seed):
+    """Any source, fibre, receiver and drift of conditions that give clicks enough."""
+    rng = np.random.default_rng([seed, 2026])
+    mus = np.sort(rng.uniform(0.0, 1.5, 3))[::-1]
+    shares = rng.dirichlet([3, 3, 3])
+    change = {
+        "intensities": tuple(mus.tolist()), "probabilities": tuple((shares / shares.sum()).tolist()),
+        "efficiency": float(rng.uniform(0.2, 0.8)), "efficiency_factors": tuple(rng.uniform(0.7, 1.2, 2).tolist()),
+        "dark": float(rng.choice([0.0, 1e-4, 0.01, 0.3])), "dark_factors": tuple(rng.uniform(0.2, 1.5, 2).tolist()),
+        "misalignment_offsets": tuple(rng.uniform(-0.03, 0.2, 2).tolist()), "key_basis": float(rng.uniform(0.1, 0.9)),
+        "intensity_noise": tuple((rng.uniform(0, 0.5, 3) * rng.integers(0, 2)).tolist()),
+        "afterpulse": float(rng.choice([0.0, 0.1, 0.4])), "afterpulse_decay": float(rng.uniform(1e-9, 5e-8)),
+        "dead_time": float(rng.integers(0, 12) * 1e-9), "vetoes_both": bool(rng.integers(0, 2)),
+        "gate_offset": float(rng.uniform(-3e-10, 3e-10)),
+    }  # fmt: skip
+    names = rng.choice(
+        ["bend", "drift", "phase", "polarisation", "cooler", "intercept", "splitting", "stray"],
+        3,
+        replace=False,
+    )
+    scale = {"bend": 3.0, "cooler": 20.0, "stray": 0.02, "drift": 0.1, "phase": 1.0, "polarisation": 1.0}
+    ends = {str(name): float(rng.uniform(0, scale.get(name, 0.6))) for name in names}
+    return change, ramp(**ends) if rng.integers(0, 2) else Conditions(**ends)
+
+
+CASES |= {f"at random, {seed}": random_case(seed) for seed in range(20)}
 LIMIT = 0.01 / (6 * len(CASES))
 """A family of true hypotheses passes with probability 0.99; the generators are fixed, so it did."""
 

@@ -31,7 +31,7 @@ def tables(rows):
     return np.stack([keep for keep, _ in pairs]), np.stack([other for _, other in pairs])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.integers(0, 2**32), st.sampled_from([1, 2, 4]), st.sampled_from([1, 2, 5]), st.booleans(),
     st.floats(1e-4, 1.0), st.sampled_from([0.0, 0.2, 0.9]), st.integers(0, 9), st.sampled_from([0.0, 0.5, 30.0]),
@@ -67,7 +67,7 @@ def test_the_compiled_walk_is_the_plain_one_draw_by_draw(seed, sides, nodes, vet
     assert sorted((int(e) >> 2, int(e) & 3) for e in heap[:pending]) == sorted(plain_heap)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.floats(0, 1) | st.just(0.0), min_size=1, max_size=40).filter(sum))
 def test_alias_tables_hold_exactly_the_weights_they_were_made_of(weights):
     weights = np.array(weights)
@@ -83,7 +83,7 @@ def test_alias_tables_hold_exactly_the_weights_they_were_made_of(weights):
 photon_numbers = st.floats(0, 5)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(photon_numbers, photon_numbers, st.floats(0, 0.5), st.floats(0, 0.5))
 def test_poissonian_light_and_dark_counts_make_detectors_independent(left, right, dark0, dark1):
     noise, light = clicks(coherent_hits(np.array([left, right])), np.array([dark0, dark1]))

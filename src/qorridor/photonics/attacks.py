@@ -22,7 +22,6 @@ SHIFTED_SHARES = np.array([[0.95, 0.3], [0.3, 0.95]])
 a mismatch, unverified)."""
 EARLY_SHARE = 0.6
 """Share of the shifted pulses that come early; an even split would leave the ratio of zeros and ones flat."""
-_MANY = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,7 @@ def _split(scene: Scene) -> Table:
     table = np.zeros((*scene.means.shape, 2, 2, 2, 3, 4))
     probability = np.exp(-scene.means)
     shares = scene.routes * scene.receiver
-    for photons in range(_MANY):
+    for photons in range(_most(float(scene.means.max()))):
         if photons:
             probability = probability * scene.means / photons
         passed = _cells(fock_hits(shares * channel, max(0, photons - 1)), scene.dark)
@@ -138,6 +137,11 @@ def _split(scene: Scene) -> Table:
     return _averaged(scene, table)
 
 
+def _most(mean: float) -> int:
+    """A number of photons that Poissonian light of this mean does not reach (probability below 1e-14)."""
+    return math.ceil(mean + 10 * math.sqrt(mean) + 20)
+
+
 def _splitting_plan(scene: Scene) -> tuple[float, float]:
     """(share of single photons let through, transmittance of her channel) that keep the signal's gain."""
     receiver, mean = float(scene.receiver.mean()), scene.signal
@@ -145,7 +149,7 @@ def _splitting_plan(scene: Scene) -> tuple[float, float]:
 
     def several(channel: float) -> float:
         weight, total = math.exp(-mean), 0.0
-        for photons in range(1, _MANY):
+        for photons in range(1, _most(mean)):
             weight *= mean / photons
             total += weight * (1 - (1 - channel * receiver) ** (photons - 1))
         return total
