@@ -9,7 +9,7 @@ from qorridor.base.errors import LinkError
 from qorridor.photonics import simulation
 from qorridor.photonics.events import Basis, Conditions
 from qorridor.photonics.memory import TransmitterMemory
-from qorridor.photonics.pairs import PairLink, expect_pairs, pair_law, pair_rate
+from qorridor.photonics.pairs import PairLink, Source, expect_pairs, pair_law, pair_rate
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.rates import plob
 from qorridor.photonics.simulation import simulate, stream
@@ -27,8 +27,12 @@ BUSY = replace(
     dead_time=9e-9,
     afterpulse=0.2,
 )
-CASES = {"plain": (LINK, 0.0), "dead time and echoes at both ends": (BUSY, 0.0), "intercept": (LINK, 0.7)}
-LIMIT = 0.01 / 18
+BUNCHED = replace(
+    LINK, source=Source.DOWN_CONVERSION, line=replace(LINE, intensities=(0.8,), misalignment=0.1)
+)
+CASES = {"plain": (LINK, 0.0), "dead time and echoes at both ends": (BUSY, 0.0), "intercept": (LINK, 0.7),
+         "down-conversion": (BUNCHED, 0.0)}  # fmt: skip
+LIMIT = 0.01 / (6 * len(CASES))
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,9 @@ MUTANTS = {
     ),
     "an eavesdropper leaves no trace": ("intercept", "pair_law", lambda link, _now: pair_law(link, Conditions())),
 }  # fmt: skip
+MUTANTS["pairs do not bunch"] = (
+    "down-conversion", "pair_law", lambda link, now: pair_law(replace(link, source=Source.POISSON), now),
+)  # fmt: skip
 simulation_memory = simulation.pair_memory
 
 
@@ -82,9 +89,12 @@ def test_a_planted_error_is_told_from_the_pulse_by_pulse_source(truth, name, mon
     assert min(found.values()) < LIMIT, found
 
 
+@pytest.mark.parametrize("source", Source)
 @pytest.mark.parametrize("pairs", [0.005, 0.1, 1.0])
-def test_the_closed_form_counts_the_coincidences_and_their_errors(pairs):
-    link = replace(LINK, line=replace(LINE, intensities=(pairs,), misalignment_offsets=(0.0, 0.0)))
+def test_the_closed_form_counts_the_coincidences_and_their_errors(source, pairs):
+    link = replace(
+        LINK, source=source, line=replace(LINE, intensities=(pairs,), misalignment_offsets=(0.0, 0.0))
+    )
     expected = expect_pairs(link)
     slots = int(1e5 / expected.gains[0])
     rows = table(simulate(link, 0, slots, stream(43, 0)))
@@ -131,6 +141,18 @@ def test_faults_of_the_line_act_on_pairs_too_and_what_needs_decoys_is_refused():
     with pytest.raises(LinkError) as refused:
         simulate(LINK, 0, 1000, stream(45, 2), Conditions(splitting=0.5))
     assert refused.value.code == "Q-LINK-003"
+    with pytest.raises(LinkError):
+        simulate(BUNCHED, 0, 1000, stream(45, 3), Conditions(intercept=0.5))
+
+
+def test_few_pairs_are_the_same_from_either_source():
+    few = [
+        replace(LINK, dark=1e-9, source=source, line=replace(LINE, dark=1e-9, intensities=(1e-4,)))
+        for source in Source
+    ]
+    laws = [pair_law(link, Conditions()).cells for link in few]
+    assert laws[0] == pytest.approx(laws[1], rel=1e-3, abs=1e-9)
+    assert expect_pairs(few[0]).qber == pytest.approx(expect_pairs(few[1]).qber, rel=0.01)
 
 
 @pytest.mark.parametrize("change", [{"efficiency": 1.5}, {"dark": -1.0}, {"dead_time": float("nan")},

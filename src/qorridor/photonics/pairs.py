@@ -3,13 +3,15 @@
 The source sends one photon of each pair to the transmitter's own two detectors and one over the line. Both
 ends measure in a basis of their own choice; a slot counts where both clicked (a coincidence), true ones of
 one pair as well as accidental ones of two pairs or of dark counts. What the transmitter "sent" is what it
-measured. Pairs per pulse are Poissonian (a source of many modes), and independent of one another.
+measured. Two sources are known: one of many modes, whose pairs are Poissonian and independent, and parametric
+down-conversion of one mode per polarisation, whose photons bunch (Ma, Fung and Lo 2007).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -21,6 +23,14 @@ from qorridor.photonics.outcomes import Table, exactly, subset_sums
 from qorridor.photonics.parameters import LinkParameters
 from qorridor.photonics.sampler import Law, Memory
 
+
+class Source(StrEnum):
+    """Statistics of the pairs of a pulse."""
+
+    POISSON = "poisson"
+    DOWN_CONVERSION = "down-conversion"
+
+
 _UNFIT = ("splitting", "blinding", "shift", "trojan", "modulator")
 
 
@@ -30,7 +40,7 @@ class PairLink:
 
     line = clock, fibre, receiver, misalignment between both ends and the probability of the key basis; its
     one intensity is the mean number of pairs per pulse. efficiency = probability that a pair's photon is
-    detected at the transmitter, 0..1; dark, afterpulse per detector there; dead_time in s, afterpulse decay
+    detected at the transmitter, 0..1; dark per detector and afterpulse there; dead_time in s, afterpulse decay
     as on the line.
     """
 
@@ -39,6 +49,7 @@ class PairLink:
     dark: float
     dead_time: float = 0.0
     afterpulse: float = 0.0
+    source: Source = Source.POISSON
 
     def __post_init__(self) -> None:
         for name, most in (("efficiency", 1.0), ("dark", 0.5), ("dead_time", 1e-2), ("afterpulse", 0.5)):
@@ -81,11 +92,11 @@ def pair_law(link: PairLink, now: Conditions) -> Law:
 
     LinkError Q-LINK-003 for an attack or a fault that needs pulses of several intensities.
     """
-    _fitting(now)
+    _fitting(link, now)
     line = now.apply(link.line)
     dark = np.array([line.detector_noise(0), line.detector_noise(1), link.dark, link.dark])
     quiet = -subset_sums(np.log1p(-dark))
-    seen = link.pairs * _pair_hits(link, line, now)
+    seen = _seen(link, line, now)
     all_clicks = exactly(-np.expm1(-(seen + quiet)))
     without = exactly(-np.expm1(-(seen[:, np.arange(16) | 3] + quiet)))[:, 1:]
     bases = np.array([link.key_basis, 1 - link.key_basis])
@@ -94,17 +105,45 @@ def pair_law(link: PairLink, now: Conditions) -> Law:
     return Law(prior[:, None, None] * cells, prior * all_clicks[:, 0])
 
 
-def _pair_hits(link: PairLink, line: LinkParameters, now: Conditions) -> Table:
-    """Probability that one pair fires a detector of each subset, shape [4 settings, 16]."""
+def _seen(link: PairLink, line: LinkParameters, now: Conditions) -> Table:
+    """-log of the probability that light fires none of a subset's detectors, shape [4 settings, 16]."""
     subsets = np.arange(16)[:, None] >> np.arange(4) & 1
     gate = line.gate_share * line.channel_transmittance * 10 ** (-line.receiver_loss / 10) * line.efficiency
-    there = subsets[:, :2] * gate * np.array(line.efficiency_factors)
+    there: Table = np.asarray(subsets[:, :2] * (gate * np.array(line.efficiency_factors)), np.float64)
     here = subsets[:, 2:] * link.efficiency
-    hits = np.empty((4, 16))
+    if link.source is Source.DOWN_CONVERSION:
+        return np.stack([
+            _bunched(link.pairs / 2, here, there, line.misalignments[setting & 1] if setting in {0, 3} else None)
+            for setting in range(4)
+        ])  # fmt: skip
     fired = here[:, :, None] + there[:, None, :] - here[:, :, None] * there[:, None, :]
-    for setting in range(4):
-        hits[setting] = (fired * _routes(line, now, setting >> 1, setting & 1)).sum(axis=(1, 2))
-    return hits
+    routes = (_routes(line, now, setting >> 1, setting & 1) for setting in range(4))
+    return np.stack([link.pairs * (fired * route).sum(axis=(1, 2)) for route in routes])
+
+
+def _bunched(mean: float, here: Table, there: Table, wrong: float | None) -> Table:
+    """The same of down-conversion, `mean` pairs per polarisation; wrong = error of matched bases, None for
+    unequal ones.
+
+    With A, B the diagonal matrices of what each detector misses and R the turn between both bases, the
+    squeezed light fires nothing with probability (1 - x)^2 / det(1 - x A R^T B R), x = mean / (1 + mean).
+    A misalignment swaps the receiver's detectors in its share of the pulses.
+    """
+    if wrong is None:
+        return np.log1p(_odds(mean, here, there, 0.5))
+    straight, swapped = (_odds(mean, here, there, same) for same in (1.0, 0.0))
+    hits = (1 - wrong) * straight / (1 + straight) + wrong * swapped / (1 + swapped)
+    return np.asarray(-np.log1p(-hits))
+
+
+def _odds(mean: float, here: Table, there: Table, same: float) -> Table:
+    """Odds of a hit: det / (1 - x)^2 - 1, written without a difference of large numbers; `same` = squared
+    cosine of the turn."""
+    x = mean / (1 + mean)
+    turned = same * there + (1 - same) * there[:, ::-1]
+    trace = (here + turned - here * turned).sum(axis=1)
+    left = 1 - ((1 - here) * (1 - there)).prod(axis=1)
+    return np.asarray((x * trace - x * x * left) / (1 - x) ** 2)
 
 
 def _routes(line: LinkParameters, now: Conditions, here: int, there: int) -> Table:
@@ -121,11 +160,12 @@ def _routes(line: LinkParameters, now: Conditions, here: int, there: int) -> Tab
     return np.asarray((1 - spoilt) * kept + spoilt * 0.25)
 
 
-def _fitting(now: Conditions) -> None:
-    for name in _UNFIT:
+def _fitting(link: PairLink, now: Conditions) -> None:
+    unfit = _UNFIT if link.source is Source.POISSON else (*_UNFIT, "intercept")
+    for name in unfit:
         if getattr(now, name):
             raise LinkError(
-                "Q-LINK-003", f"{name} is not modelled for entangled pairs",
+                "Q-LINK-003", f"{name} is not modelled for entangled pairs of this source",
                 "inject it into a link of decoy-state BB84",
             )  # fmt: skip
 
@@ -146,26 +186,46 @@ def expect_pairs(link: PairLink) -> LinkExpectation:
     """Coincidences per pulse and their errors, afterpulses left out; rates after dead time of both ends.
 
     With c = click of a detector, E[(a0 - a1)(b0 - b1)] is the excess of equal over unequal bits, a double
-    click counting as a random one.
+    click counting as a random one; it is 2 (P(neither a0 nor b0) - P(neither a0 nor b1)).
     """
-    line, mean, here = link.line, link.pairs, link.efficiency
-    there = line.transmittance
+    line, here = link.line, link.efficiency
+    there, key = line.transmittance, link.key_basis
     quiet = 2 * math.log1p(-link.dark), 2 * math.log1p(-line.noise)
-    source = -math.expm1(quiet[0] - mean * here)
-    receiver = -math.expm1(quiet[1] - mean * there)
-    either = -math.expm1(sum(quiet) - mean * (here + there - here * there))
+    seen = _light(link, here, there)
+    source, receiver, either = (
+        -math.expm1(noise - light) for noise, light in zip((*quiet, sum(quiet)), seen, strict=True)
+    )
     gain = max(0.0, source + receiver - either)
-    level = 2 * math.exp(sum(quiet) / 2 - mean * (here + there) / 2)
-    key, both = link.key_basis, link.key_basis**2 + (1 - link.key_basis) ** 2
-    error = 0.0
-    for wrong, share in zip(line.misalignments, (key**2 / both, (1 - key) ** 2 / both), strict=True):
-        product = mean * here * there / 2
-        excess = level * (math.expm1(product * (1 - wrong)) - math.expm1(product * wrong))
-        error += share * (gain - excess) / 2
+    both = key**2 + (1 - key) ** 2
+    excess = math.fsum(
+        share**2 / both * _excess(link, there, wrong)
+        for share, wrong in zip((key, 1 - key), line.misalignments, strict=True)
+    )
+    error = (gain - math.exp(sum(quiet) / 2) * excess) / 2
     qber = error / gain if gain else 0.0
     live = 1 / (1 + source * link.dead_slots) / (1 + receiver * line.dead_slots)
     rate = link.clock * gain * live
     return LinkExpectation((gain,), (qber,), gain, rate, rate * both, qber)
+
+
+def _light(link: PairLink, here: float, there: float) -> tuple[float, float, float]:
+    """-log of no light at the source, at the receiver, and at both."""
+    joint = here + there - here * there
+    if link.source is Source.POISSON:
+        return link.pairs * here, link.pairs * there, link.pairs * joint
+    first, second, third = (2 * math.log1p(link.pairs / 2 * part) for part in (here, there, joint))
+    return first, second, third
+
+
+def _excess(link: PairLink, there: float, wrong: float) -> float:
+    """Excess of equal over unequal bits in matched bases that light alone makes."""
+    here, mean = link.efficiency, link.pairs / 2
+    if link.source is Source.POISSON:
+        level, product = 2 * math.exp(-mean * (here + there)), mean * here * there
+        return level * (math.expm1(product * (1 - wrong)) - math.expm1(product * wrong))
+    together = 1 + mean * (here + there - here * there)
+    apart = (1 + mean * here) * (1 + mean * there)
+    return 2 * (1 - 2 * wrong) * mean * (1 + mean) * here * there / (apart * together)
 
 
 def pair_rate(link: PairLink) -> float:
