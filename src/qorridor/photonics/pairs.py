@@ -110,7 +110,7 @@ def _seen(link: PairLink, line: LinkParameters, now: Conditions) -> Table:
     subsets = np.arange(16)[:, None] >> np.arange(4) & 1
     gate = line.gate_share * line.channel_transmittance * 10 ** (-line.receiver_loss / 10) * line.efficiency
     there: Table = np.asarray(subsets[:, :2] * (gate * np.array(line.efficiency_factors)), np.float64)
-    here = subsets[:, 2:] * link.efficiency
+    here: Table = np.asarray(subsets[:, 2:] * link.efficiency, np.float64)
     if link.source is Source.DOWN_CONVERSION:
         return np.stack([
             _bunched(link.pairs / 2, here, there, line.misalignments[setting & 1] if setting in {0, 3} else None)
