@@ -5,14 +5,17 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qorridor.base.errors import LinkError
 from qorridor.photonics.causes import CAUSES, ELSEWHERE, FAULTS
 from qorridor.photonics.events import Basis, Conditions, Light
 from qorridor.photonics.expectation import expect, observe
 from qorridor.photonics.housekeeping import monitor
+from qorridor.photonics.law import law
 from qorridor.photonics.parameters import LitChannel
-from qorridor.photonics.presets import load_preset
+from qorridor.photonics.presets import PRESETS, load_preset
 from qorridor.photonics.simulation import simulate, stream
 from tests.photonics.comparing import table
 
@@ -246,6 +249,23 @@ def test_causes_add_up_and_all_of_them_at_once_are_a_link_still():
     assert expect(worst.apply(replace(LINK, lit=(LitChannel(0.0),)))).qber <= 0.5
     assert simulate(LINK, 0, 1000, stream(34, 0), worst).stop == 1000
     assert Conditions(bend=1.0).plus(Conditions(bend=2.0, cut=1.0)) == Conditions(bend=3.0, cut=1.0)
+
+
+severities = st.fixed_dictionaries({
+    cause.field: st.just(0.0) | st.floats(cause.least, cause.most) for cause in CAUSES.values()
+})  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(severities, st.sampled_from(Basis), st.sampled_from(Light), st.sampled_from(PRESETS), st.floats(0, 60))
+def test_the_law_of_a_slot_is_a_law_whatever_happens_to_the_link(found, basis, light, preset, loss):
+    link = load_preset(preset, loss=loss)
+    made = law(link, Conditions(**found, basis=basis, light=light))
+    assert made.cells.min() >= 0
+    assert made.settings.min() >= 0
+    assert made.chance + made.settings.sum() == pytest.approx(1, abs=1e-12)
+    sent = (made.cells.sum(axis=(1, 2)) + made.settings).reshape(-1, 8).sum(axis=1)
+    assert sent == pytest.approx(np.array(link.probabilities)), "who interferes changes nothing that was sent"
 
 
 UNEVEN = {
