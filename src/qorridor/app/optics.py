@@ -33,7 +33,7 @@ from qorridor.app.estate_file import load
 from qorridor.app.link_model import link_parameters
 from qorridor.app.run_folder import announce
 from qorridor.base.errors import LinkError
-from qorridor.photonics import kernels
+from qorridor.photonics import sampler
 from qorridor.photonics.causes import CAUSES
 from qorridor.photonics.drift import Drift, Rates
 from qorridor.photonics.events import Basis, Conditions, Light
@@ -312,6 +312,6 @@ def main(estate_file: Path, link: str, state: Path, seed: int | None = None) -> 
     """Entry of the process."""
     process.harden()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not os.access(Path(kernels.__file__).parent, os.W_OK):  # an installation that may not be written to
+    if not os.access(Path(sampler.__file__).parent, os.W_OK):  # an installation that may not be written to
         os.environ.setdefault("NUMBA_CACHE_DIR", str(state.resolve() / "kernels"))
     process.run_until_signalled(lambda stop: run_optics(estate_file, link, state, seed, stop))

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qorridor.base.errors import LinkError
-from qorridor.photonics import kernels
 from qorridor.photonics.outcomes import Table
 
 _ROOM = 1 << 16
@@ -82,6 +81,8 @@ def draw(
     Raises LinkError Q-LINK-005 if a click probability passes `highest`, which nobody gives but a test:
     the highest of the laws is one.
     """
+    from qorridor.photonics import kernels  # noqa: PLC0415 - its cache folder may be named after the import of this module
+
     start, stop = span
     ready = _prepared(tuple(laws))
     top = float(ready.chances.max()) if highest is None else highest
@@ -171,6 +172,8 @@ def _buffers(size: int) -> _Buffers:
 
 def _tables(weights: Table) -> Alias:
     """Alias tables of each row; one entry where nothing can happen."""
+    from qorridor.photonics import kernels  # noqa: PLC0415 - as above
+
     rows = weights if weights.shape[1] else np.ones((len(weights), 1))
     keep, other = np.empty(rows.shape), np.empty(rows.shape, np.int64)
     for row, kept, others in zip(rows, keep, other, strict=True):
