@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
 import stat
+import subprocess
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -169,6 +171,11 @@ def test_a_link_that_wanders_is_reproduced_by_its_seed_and_stands_still_until_th
         assert first[-1] > 1.05 * still[-1], "loss only ever adds"
 
     asyncio.run(body())
+
+
+def test_the_compiler_is_loaded_at_the_first_draw_after_its_cache_folder_was_named():
+    program = "import sys, qorridor.app.optics; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_simulated_time_goes_no_faster_than_the_wall_clock(tmp_path):

@@ -14,7 +14,7 @@ from qorridor.photonics.simulation import simulate, stream
 from tests.photonics.comparing import cells, homogeneous, p_values, table
 from tests.photonics.oracle import pulses
 
-CLICKS = 115_000
+CLICKS = 104_000
 LINK = replace(
     load_preset("demo-1ghz", length=5.0, loss=2.0), receiver_loss=1.0, efficiency=0.5, dark=1e-3,
     misalignment=0.03, afterpulse=0.0, dead_time=0.0, jitter=1e-10,
