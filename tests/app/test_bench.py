@@ -44,3 +44,10 @@ def test_the_document_names_the_machine_and_is_json(small):
     assert document["machine"]["cores"] >= 1
     assert {result["name"] for result in document["results"]} == {"photonics.detections", "photonics.slots"}
     assert all(result["value"] > 0 for result in document["results"])
+    shown = [
+        result["conditions"] for result in document["results"] if result["name"] == "photonics.detections"
+    ]
+    assert {(told["loss_db"], told["intercept"]) for told in shown} == {
+        (a, b) for a in (6.9, 20.0, 30.0) for b in (0.0, 0.25)
+    }
+    assert all(told["dead_time_s"] > 0 and told["afterpulse"] > 0 and told["drift"] for told in shown)

@@ -105,6 +105,10 @@ async def scene(children):
         await given
     left, right = [await node.wait("block", 2) for node in nodes]
     equal_blocks(left, right)
+    shown = [json.loads((await node.wait("sample", 1))[0]["sample"])["monitors"] for node in nodes]
+    assert shown[0]["module"]["power"] == pytest.approx(1, abs=0.05)
+    assert sum(shown[1]["module"]["clicks"]) > 1_000_000
+    assert all(ends_line["line"]["supervisory_power"] < 0 for ends_line in shown)
 
     await inject(Path(), LINK, "intercept", {"fraction": 0.25})
     aborted = [await node.wait("aborted", 1) for node in nodes]

@@ -1,7 +1,10 @@
 import asyncio
 import contextlib
 import stat
+import subprocess
+import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 from qorridor.adapters.wire import frames
 from qorridor.app.optics import SUB_BLOCK_SECONDS
 from qorridor.base.errors import LinkError, OutsideError
+from qorridor.photonics.drift import Drift, Rates
+from qorridor.photonics.events import Conditions
 from tests.app.link_bench import Hall
 from tests.support.loop import run
 
@@ -89,6 +94,90 @@ def test_faults_are_injected_answered_and_cleared(tmp_path):
     asyncio.run(body())
 
 
+def ask_injector(folder):
+    async def ask(fault, **parameters):
+        channel = await frames.dial_unix(folder / "inject.sock")
+        await channel.send({"fault": fault, "parameters": parameters})
+        answer = await channel.receive()
+        await channel.close()
+        return answer
+
+    return ask
+
+
+def test_every_fault_has_a_severity_and_may_come_slowly(tmp_path):
+    ask = ask_injector(tmp_path)
+
+    async def body():
+        async with Hall(tmp_path) as hall:
+            assert (await ask("cooler", severity="12"))["severities"] == {"cooler": "12.0"}
+            told = await ask("intercept", severity="0.5", over="0.2", basis="key", light="broken")
+            assert told["severities"] == {"cooler": "12.0", "intercept": "0.5"}
+            assert (await ask("trojan"))["severities"]["trojan"] == "1.0"
+            assert hall.optics.conditions.basis == "key"
+            assert hall.optics.course.at(0).intercept == 0
+            await hall.modules[1].collect(1_500_000)
+            now = hall.optics.course.at(hall.optics._number * hall.optics._slots)
+            assert now.intercept == 0.5
+            for fault, given in (("cooler", {}), ("cooler", {"severity": "61"}), ("bend", {"severity": "1", "over": "-1"}),
+                                 ("bend", {"severity": "1", "over": "inf"}), ("tampering", {"severity": "1"}),
+                                 ("intercept", {"severity": "1", "basis": "mine"})):  # fmt: skip
+                assert (await ask(fault, **given))["code"] == "Q-LINK-003", fault
+
+    asyncio.run(body())
+
+
+def test_each_end_reads_its_own_monitors_and_those_of_the_line(tmp_path):
+    async def body():
+        async with Hall(tmp_path) as hall:
+            sender, receiver = hall.modules
+            assert await receiver.monitored() == {"module": None, "line": None}
+            seen = await receiver.collect(300_000)
+            mine, theirs = await receiver.monitored(), await sender.monitored()
+            assert sum(mine["module"]["clicks"]) - mine["module"]["doubles"] >= len(seen.slots)
+            assert 0.98 < theirs["module"]["power"] < 1.02
+            assert not set(mine["module"]) & set(theirs["module"])
+            assert set(mine["line"]) == set(theirs["line"])
+            assert (await receiver.monitored())["module"] is None
+
+    asyncio.run(body())
+
+
+def test_dead_time_and_echoes_pass_from_one_sub_block_to_the_next(tmp_path):
+    async def body():
+        async with Hall(tmp_path) as hall:
+            hall.optics.link = replace(hall.optics.link, afterpulse=0.3, afterpulse_decay=1e-5)
+            seen = await hall.modules[1].collect(900_000)
+            assert np.diff(seen.slots).min() > hall.optics.link.dead_slots
+            assert len(hall.optics._carried.echo_slots) > 0
+
+    asyncio.run(body())
+
+
+def test_a_link_that_wanders_is_reproduced_by_its_seed_and_stands_still_until_then(tmp_path):
+    async def clicks(folder, **severities):
+        folder.mkdir()
+        async with Hall(folder) as hall:
+            hall.optics._drift = Drift(
+                Rates(polarisation=0.5, polarisation_time=0.1, loss=1.0, loss_time=0.1)
+            )
+            hall.optics.conditions = Conditions(**severities)
+            return (await hall.modules[1].collect(500_000)).slots
+
+    async def body():
+        first, again = await clicks(tmp_path / "a", wander=2.0), await clicks(tmp_path / "b", wander=2.0)
+        still = await clicks(tmp_path / "c")
+        assert np.array_equal(first, again)
+        assert first[-1] > 1.05 * still[-1], "loss only ever adds"
+
+    asyncio.run(body())
+
+
+def test_the_compiler_is_loaded_at_the_first_draw_after_its_cache_folder_was_named():
+    program = "import sys, qorridor.app.optics; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_simulated_time_goes_no_faster_than_the_wall_clock(tmp_path):
     async def body():
         async with Hall(tmp_path) as hall:
@@ -123,8 +212,8 @@ values = (
     | st.lists(numbers, max_size=2)
 )
 told = st.dictionaries(
-    st.sampled_from(["type", "slots", "before", "fault", "parameters", "x"]),
-    values | st.sampled_from(["forget", "recall", "drift", "intercept", "cut"])
+    st.sampled_from(["type", "slots", "before", "fault", "parameters", "count", "x"]),
+    values | st.sampled_from(["forget", "recall", "monitor", "drift", "intercept", "cut"])
     | st.dictionaries(st.text(max_size=3), values),
     max_size=4,
 )  # fmt: skip

@@ -15,6 +15,10 @@ ILLEGAL = [
     {"probabilities": (0.5, 0.4)}, {"probabilities": (1.0,)}, {"intensities": (0.1, 0.4)},
     {"intensities": (0.4, -0.1)}, {"intensities": (0.4, 0.4)}, {"afterpulse": 1.0}, {"clock": 0.0},
     {"reconciliation": 0.9}, {"key_basis": 1.0}, {"intensities": (), "probabilities": ()},
+    {"efficiency_factors": (1.0, 0.0)}, {"efficiency_factors": (6.0, 1.0)}, {"efficiency_factors": (1.0,)},
+    {"dark_factors": (1.0, -1.0)}, {"misalignment_offsets": (-0.02, 0.0)}, {"misalignment_offsets": (0.0, 1.0)},
+    {"intensity_factors": (1.0,)}, {"intensity_factors": (1.0, 11.0)}, {"intensity_noise": (0.1, float("nan"))},
+    {"gate_offset": 2e-7}, {"stray": -1e-9}, {"gate": 1e-7},
 ]  # fmt: skip
 
 
@@ -60,6 +64,19 @@ def test_raman_light_adds_to_the_noise_of_every_gate():
     assert raman_noise(lit) == pytest.approx(photons * lit.efficiency * 10**-0.25 / 2, rel=0.02)
     with pytest.raises(LinkError):
         LitChannel(30.0)
+
+
+def test_light_beside_the_gate_is_lost_and_the_middle_is_what_the_efficiency_holds_for():
+    link = replace(LINK, gate=1e-9, jitter=1e-10)
+    assert link.gate_share == 1
+    half = replace(link, gate_offset=5e-10)
+    assert half.gate_share == pytest.approx(0.5, rel=1e-5)
+    assert half.transmittance == pytest.approx(link.transmittance / 2, rel=1e-5)
+    assert replace(link, gate_offset=-5e-10).gate_share == half.gate_share
+    far = replace(link, gate_offset=2e-9)
+    assert 0 < far.gate_share < 1e-40
+    sharp = replace(link, jitter=0.0)
+    assert [replace(sharp, gate_offset=at).gate_share for at in (4.9e-10, 5.1e-10)] == [1, 0]
 
 
 def test_faults_are_checked_and_cleared():

@@ -22,6 +22,7 @@ import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from qorridor.adapters.devices.simulator import SimulatedModule
 from qorridor.adapters.wire import contexts, frames, tls
@@ -44,6 +45,8 @@ _LOG = logging.getLogger(__name__)
 RETRY_SECONDS = 0.3
 INGEST_SECONDS = 30.0
 CLOSE_SECONDS = 3.0
+MONITOR_SECONDS = 2.0
+"""A module that shows its monitors later than this shows nothing in this block's sample."""
 _ALGORITHM: Algorithm = "ml-dsa-65"
 
 
@@ -109,13 +112,13 @@ class NodeGate:
             while await self._ingested.get() != outcome.block_id:
                 pass
 
-    async def sample(self, outcome: Outcome) -> None:
-        """Telemetry of the last block for people who watch."""
+    async def sample(self, outcome: Outcome, monitors: dict[str, Any] | None) -> None:
+        """Telemetry of the last block for people who watch, with what this end's monitors showed."""
         names = (
             "sequence", "state", "qber_key", "l", "net_bits", "f_ec", "secret_key_rate", "detections",
             "abort_cause", "n", "m", "p", "simulated", "ended",
         )  # fmt: skip
-        sample = {name: outcome.record.get(name) for name in names}
+        sample = {name: outcome.record.get(name) for name in names} | {"monitors": monitors}
         await self._channel.send({"type": "sample", "sample": json.dumps(sample).encode()})
 
     async def refused(self, address: str, cause: str) -> None:
@@ -262,7 +265,19 @@ class LinkEnd:
         if outcome.released:
             write_atomically(self.options.state / "sequence", str(self.state.sequence))
         await self._gate.deliver(outcome)
-        await self._gate.sample(outcome)
+        await self._gate.sample(outcome, await self._monitors())
+
+    async def _monitors(self) -> dict[str, Any] | None:
+        """What the monitors show, over a connection of its own: the module may still owe detections on the
+        other one. None where the module tells nothing."""
+        with contextlib.suppress(OSError, OutsideError, LinkError, TimeoutError):
+            async with asyncio.timeout(MONITOR_SECONDS):
+                module = await self._module()
+                try:
+                    return await module.monitored()
+                finally:
+                    await module.close()
+        return None
 
 
 async def _dial_node(path: Path) -> frames.Channel:

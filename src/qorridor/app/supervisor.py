@@ -10,7 +10,7 @@ import contextlib
 import difflib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -261,7 +261,7 @@ class Supervisor:
                 return dict(json.loads(response.body))
         return None
 
-    async def inject(self, link: str, fault: str, **parameters: float) -> dict[str, object]:
+    async def inject(self, link: str, fault: str, **parameters: float | str) -> dict[str, object]:
         """Put a fault or an eavesdropper into a simulated link."""
         return await inject(Path.cwd(), link, fault, parameters)
 
@@ -279,7 +279,9 @@ def operator_client(book: AddressBook, site: str, context: contexts.Context) -> 
     return http.Client(dial, timeout=5.0)
 
 
-async def inject(folder: Path, link: str, fault: str, parameters: dict[str, float]) -> dict[str, object]:
+async def inject(
+    folder: Path, link: str, fault: str, parameters: Mapping[str, float | str]
+) -> dict[str, object]:
     """Send a fault to the optics process of a link.
 
     Raises EstateError Q-ESTATE-040 for a link that the run does not simulate, OutsideError when its
@@ -288,7 +290,7 @@ async def inject(folder: Path, link: str, fault: str, parameters: dict[str, floa
     simulated(folder, link)
     channel = await frames.dial_unix(folder / f"optics-{link}" / "inject.sock")
     try:
-        text: frames.Frame = {name: f"{value:g}" for name, value in parameters.items()}
+        text: frames.Frame = {name: str(value) for name, value in parameters.items()}
         await channel.send({"fault": fault, "parameters": text})
         answer = await channel.receive()
     except ConnectionError as error:
@@ -299,7 +301,7 @@ async def inject(folder: Path, link: str, fault: str, parameters: dict[str, floa
     if answer is None or "cause" in answer:
         cause = "no answer" if answer is None else str(answer["cause"])
         raise OutsideError("Q-LINK-050", f"the simulated link refuses the fault: {cause}",
-                           "faults are intercept, cut, bend, drift and clear", link)  # fmt: skip
+                           "`qorridor inject --help` names the faults and their severities", link)  # fmt: skip
     return {str(name): value for name, value in answer.items()}
 
 

@@ -74,7 +74,8 @@ def coincidences(arms: tuple[Arm, Arm], mean_pairs: float, misalignment: float =
     gain = _clicks(arms[0], mean_pairs) * _clicks(arms[1], mean_pairs)
     gain += (1 - dark_one) * (1 - dark_two) * bunched
     matched = 2 * together / (apart * (apart + together))
-    wrong = gain / 2 - (0.5 - misalignment) * matched
+    # One detector of each end must stay dark to show a matching bit; the paper leaves this factor, near 1, out.
+    wrong = gain / 2 - (0.5 - misalignment) * matched * math.sqrt((1 - dark_one) * (1 - dark_two))
     return gain, min(0.5, max(0.0, wrong / gain)) if gain > 0 else 0.5
 
 

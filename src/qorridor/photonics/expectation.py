@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from qorridor.photonics.parameters import LinkParameters
@@ -26,7 +27,7 @@ class LinkExpectation:
 
 
 def expect(link: LinkParameters) -> LinkExpectation:
-    """Exact for Poissonian light on two equal detectors; afterpulses to first order (Lim 2014)."""
+    """Exact for Poissonian light; afterpulses to first order (Lim 2014)."""
     gains = tuple(gain(link, k) for k in link.intensities)
     wrong = tuple(error_gain(link, k) + link.afterpulse * gain(link, k) / 2 for k in link.intensities)
     total = 1 + link.afterpulse
@@ -58,17 +59,57 @@ def observe(link: LinkParameters) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def gain(link: LinkParameters, intensity: float) -> float:
-    """Q_k = 1 - (1-d)^2 e^(-eta k): a click in either detector, 0..1."""
+    """Q_k = 1 - (1-d)^2 e^(-eta k): a click in either detector, 0..1; of unequal detectors or bases, the
+    mean over all settings. `intensity` as set: what really leaves of it is the link's own affair."""
+    if link.is_uneven:
+        return _mean(link, intensity, lambda right, wrong: right + wrong - right * wrong, matched=False)
     return -math.expm1(2 * math.log1p(-link.noise) - link.transmittance * intensity)
 
 
 def error_gain(link: LinkParameters, intensity: float) -> float:
     """E_k Q_k in the matched basis: wrong detector alone, and half of the double clicks."""
+    if link.is_uneven:
+        return _mean(link, intensity, lambda right, wrong: wrong * (1 - right / 2), matched=True)
     arriving = link.transmittance * intensity
     dark = math.log1p(-link.noise)
     right = -math.expm1(dark - arriving * (1 - link.misalignment))
     wrong = -math.expm1(dark - arriving * link.misalignment)
     return wrong * (1 - right) + wrong * right / 2
+
+
+_HERMITE = ((0.0, 2 / 3), (math.sqrt(3), 1 / 6), (-math.sqrt(3), 1 / 6))
+
+
+def _mean(
+    link: LinkParameters, intensity: float, value: Callable[[float, float], float], *, matched: bool
+) -> float:
+    """Mean of value(p_right, p_wrong) over bases, bits and the intensity noise (three-point quadrature,
+    to fourth order in its sigma). Matched: settings in which both bases agree, else all."""
+    bases, total = (link.key_basis, 1 - link.key_basis), 0.0
+    settings = [(a, b, bases[a] * bases[b] / 2) for a in range(2) for b in range(2) if a == b or not matched]
+    sigma, sent = _sent(link, intensity)
+    for place, weight in _HERMITE if sigma else ((0.0, 1.0),):
+        mean = sent * math.exp(sigma * place - sigma * sigma / 2)
+        for a, b, share in settings:
+            error = link.misalignments[b] if a == b else 0.5
+            for bit in range(2):
+                right, wrong = _fires(link, bit, mean * (1 - error)), _fires(link, 1 - bit, mean * error)
+                total += weight * share * value(right, wrong)
+    return total / (2 * math.fsum(share for *_, share in settings))
+
+
+def _sent(link: LinkParameters, intensity: float) -> tuple[float, float]:
+    """(sigma of the noise, mean photon number) of an intensity; one that is not the link's stays as it is."""
+    if intensity not in link.intensities:
+        return 0.0, intensity
+    at = link.intensities.index(intensity)
+    return (link.intensity_noise[at] if link.intensity_noise else 0.0), link.sent_intensities[at]
+
+
+def _fires(link: LinkParameters, detector: int, photons: float) -> float:
+    """Probability that a detector clicks at `photons` sent its way."""
+    balance = 2 * link.efficiency_factors[detector] / sum(link.efficiency_factors)
+    return -math.expm1(math.log1p(-link.detector_noise(detector)) - link.transmittance * balance * photons)
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from qorridor.base.errors import LinkError
+from qorridor.photonics.pairs import PairLink
 from qorridor.photonics.parameters import LinkParameters
 from qorridor.photonics.simulation import Bits, Sent, Slots
 
@@ -17,7 +18,7 @@ from qorridor.photonics.simulation import Bits, Sent, Slots
 class TransmitterMemory:
     """Answers (intensity, basis, bit) for slots in the past; grows with clicks and questions."""
 
-    def __init__(self, link: LinkParameters, rng: np.random.Generator) -> None:
+    def __init__(self, link: LinkParameters | PairLink, rng: np.random.Generator) -> None:
         self._edges = np.cumsum(link.probabilities)
         self._edges[-1] = 1.0
         self._test_share = 1 - link.key_basis

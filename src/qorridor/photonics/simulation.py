@@ -1,26 +1,30 @@
 """Detections of a link, drawn slot by clicking slot instead of pulse by pulse (link model section 7).
 
-    primaries   gaps ~ Geometric(p), p = click probability averaged over intensities
-    echoes      each click spawns one avalanche with probability `afterpulse`
-    resolve     both in time order, a click vetoes both gates for `dead_slots`
-    fill in     intensity, bases, bit and outcome from their joint posterior given the click
+    law       joint probability of what was sent, measured and seen in a slot, given the conditions
+    draw      clicks of that law with dead time and echoes (photonics/sampler.py)
+    arrival   where in the gate each click fell
 
-Exact for a link whose conditions are constant over one sub-block, dead time, afterpulses with their
-cascades, and double clicks included. Approximated: an avalanche does not reach over the border of a
-sub-block, nor does the dead time (one slot in some 10^8), and arrival times are clipped to the gate
-instead of lost.
+Exact for conditions that stand still, or that change with probabilities linear between the given moments;
+borders of sub-blocks lose nothing where the state is carried over. Not modelled: photons of one pulse that
+start an avalanche earlier the more there are, and outcomes of unequal bases that a rotation biases. While
+blinding sets in, echoes are as many as its mean over the stretch leaves.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qorridor.photonics.clicks import Clicks, draw_clicks
+from qorridor.photonics.arrival import arrivals
 from qorridor.photonics.events import Conditions
+from qorridor.photonics.law import law, memory
+from qorridor.photonics.pairs import PairLink, pair_law, pair_memory
 from qorridor.photonics.parameters import LinkParameters
+from qorridor.photonics.sampler import Carried, Drawn, draw
 
 Bits = NDArray[np.uint8]
 Slots = NDArray[np.int64]
@@ -52,115 +56,79 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class SubBlock:
-    """One stretch of simulated time: slots `start` to `stop`, and both views of its clicks."""
+    """One stretch of simulated time: slots `start` to `stop`, both views of its clicks, and what the next
+    stretch must be given to go on without a seam."""
 
     start: int
     stop: int
     received: Detections
     sent: Sent
+    carried: Carried
 
 
 def simulate(
-    link: LinkParameters, start: int, slots: int, rng: np.random.Generator, now: Conditions | None = None
-) -> SubBlock:
+    link: LinkParameters | PairLink, start: int, slots: int, rng: np.random.Generator,
+    now: Conditions | Sequence[Conditions] | None = None, carried: Carried | None = None,
+) -> SubBlock:  # fmt: skip
     """Clicks of `slots` consecutive slots from `start`; every draw comes from `rng`.
 
-    Memory grows with the clicks, not with the slots: choose `slots` so that about 10^5..10^6 click.
+    `now`: the conditions, or those at equally spaced moments from the first slot to the last. Memory grows
+    with the clicks, not with the slots: choose `slots` so that about 10^5..10^6 click. Of entangled pairs
+    the coincidences are the detections, and what the transmitter measured is what it sent.
     """
-    now = now or Conditions()
-    affected = now.apply(link)
-    clicks = draw_clicks(affected, slots, rng)
-    sent = _sent(affected, clicks, rng)
-    bases = _bernoulli(rng, 1 - link.key_basis, len(clicks.slots))
-    bits, matched = _intercepted(sent, bases, now.intercept, rng)
-    outcome = _outcomes(affected, clicks, sent, bits=bits, matched=matched, rng=rng)
-    arrival = rng.normal(0, link.jitter * 1e12, len(bases))
-    half = link.gate * 5e11
-    received = Detections(
-        clicks.slots + start, bases, outcome, np.clip(arrival, -half, half).astype(np.int16)
+    course = _course(now)
+    span = start, start + slots
+    if isinstance(link, PairLink):
+        drawn = draw([pair_law(link, at) for at in course], pair_memory(link), span, rng, carried)
+        return _coincidences(link, span, drawn, course, rng)
+    remembered = memory(link, math.fsum(at.blinding for at in course) / len(course))
+    drawn = draw([law(link, at) for at in course], remembered, span, rng, carried)
+    settings, one = drawn.settings, np.uint8(1)
+    arrival = _arrival(link, span, course, drawn, rng)
+    received = Detections(drawn.slots, settings & one, drawn.masks, arrival)
+    sent = Sent(
+        drawn.slots,
+        settings >> np.uint8(3),
+        settings >> np.uint8(2) & one,
+        settings >> one & one,
     )
-    return SubBlock(start, start + slots, received, _at(sent, start))
+    return SubBlock(*span, received, sent, drawn.carried)
+
+
+def _coincidences(
+    link: PairLink, span: tuple[int, int], drawn: Drawn, course: Sequence[Conditions], rng: np.random.Generator
+) -> SubBlock:  # fmt: skip
+    """The slots in which both ends clicked; a double click at the source gets a random bit there."""
+    two = np.uint8(2)
+    both = np.flatnonzero((drawn.masks & np.uint8(3) > 0) & (drawn.masks >> two > 0))
+    kept = Drawn(
+        drawn.slots[both], drawn.settings[both], drawn.masks[both], drawn.origins[both], drawn.carried
+    )
+    own, size = kept.masks >> two, len(both)
+    bits = np.where(own == BOTH, rng.integers(0, 2, size, dtype=np.uint8), own >> np.uint8(1))
+    arrival = _arrival(link.line, span, course, kept, rng)
+    received = Detections(kept.slots, kept.settings & np.uint8(1), kept.masks & np.uint8(3), arrival)
+    sent = Sent(kept.slots, np.zeros(size, np.uint8), kept.settings >> np.uint8(1), bits)
+    return SubBlock(*span, received, sent, drawn.carried)
+
+
+def _arrival(
+    link: LinkParameters, span: tuple[int, int], course: Sequence[Conditions], drawn: Drawn,
+    rng: np.random.Generator,
+) -> NDArray[np.int16]:  # fmt: skip
+    ends = course[0].apply(link), course[-1].apply(link)
+    moves = ends[0].gate_offset != ends[1].gate_offset
+    shares = (drawn.slots - span[0]) / max(1, span[1] - span[0]) if moves else None
+    return arrivals(ends, shares, drawn.origins, rng)
+
+
+def _course(now: Conditions | Sequence[Conditions] | None) -> tuple[Conditions, ...]:
+    if now is None:
+        return (Conditions(),)
+    course = (now,) if isinstance(now, Conditions) else tuple(now)
+    return course[:1] if all(at == course[0] for at in course) else course
 
 
 def stream(seed: int, number: int) -> np.random.Generator:
     """The generator of sub-block `number`: counter-based, so that order and workers do not matter."""
     return np.random.Generator(np.random.Philox(key=[seed % 2**64, number]))
-
-
-def _at(sent: Sent, start: int) -> Sent:
-    return Sent(sent.slots + start, sent.intensities, sent.bases, sent.bits)
-
-
-def _bernoulli(rng: np.random.Generator, probability: float, size: int) -> Bits:
-    return (rng.random(size) < probability).view(np.uint8)
-
-
-def _sent(link: LinkParameters, clicks: Clicks, rng: np.random.Generator) -> Sent:
-    """Intensity from its posterior: given a click for primaries, given none for pure echoes."""
-    size = len(clicks.slots)
-    prior = np.array(link.probabilities)
-    click = -np.expm1(2 * np.log1p(-link.noise) - link.transmittance * np.array(link.intensities))
-    draws = rng.random(size)
-    intensities = _drawn(_cumulative(prior * click), draws)
-    echoes = np.flatnonzero(clicks.primary == 0)
-    intensities[echoes] = _drawn(_cumulative(prior * (1 - click)), draws[echoes])
-    bases = _bernoulli(rng, 1 - link.key_basis, size)
-    return Sent(clicks.slots, intensities, bases, _coins(rng, size))
-
-
-def _coins(rng: np.random.Generator, size: int) -> Bits:
-    return rng.integers(0, 2, size, dtype=np.uint8)
-
-
-def _drawn(edges: NDArray[np.float64], draws: NDArray[np.float64]) -> Bits:
-    """Index of the interval that each draw falls into; the last edge is 1."""
-    index = np.zeros(len(draws), np.uint8)
-    for edge in edges[:-1].tolist():
-        index += draws >= edge
-    return index
-
-
-def _cumulative(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = weights.sum()
-    shares = weights / total if total > 0 else np.full(len(weights), 1 / len(weights))
-    edges = np.cumsum(shares)
-    edges[-1] = 1.0
-    return edges
-
-
-def _intercepted(
-    sent: Sent, bases: Bits, fraction: float, rng: np.random.Generator
-) -> tuple[Bits, NDArray[np.bool_]]:
-    """Bit in flight and whether the receiver's basis matches it, after the eavesdropper's resending.
-
-    She measures perfectly in a uniformly random basis and resends basis and result at the intensity
-    that left: the click statistics stay, the outcomes do not.
-    """
-    if not fraction:
-        return sent.bits, sent.bases == bases
-    size = len(bases)
-    wrong = _bernoulli(rng, fraction, size) & _coins(rng, size)
-    in_flight = np.where(wrong, _coins(rng, size), sent.bits)
-    return in_flight, (sent.bases ^ wrong) == bases
-
-
-def _outcomes(
-    link: LinkParameters, clicks: Clicks, sent: Sent, *, bits: Bits, matched: NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> Bits:  # fmt: skip
-    """Which detectors fired, given that one did: {right, wrong, both} from their exact weights."""
-    arriving = link.transmittance * np.array(link.intensities)
-    dark = np.log1p(-link.noise)
-    share = np.array([link.misalignment, 0.5])[:, None]
-    right = -np.expm1(dark - arriving * (1 - share))
-    wrong = -np.expm1(dark - arriving * share)
-    only_right, only_wrong = right * (1 - wrong), wrong * (1 - right)
-    total = only_right + only_wrong + right * wrong
-    safe = np.where(total > 0, total, 1.0)
-    case = (~matched).view(np.uint8) * np.uint8(len(arriving)) + sent.intensities
-    draws = rng.random(len(bits))
-    right_only = draws < (only_right / safe).ravel().take(case)
-    both = draws >= ((only_right + only_wrong) / safe).ravel().take(case)
-    single = np.uint8(DETECTOR_0) << (bits ^ ~right_only)
-    fired = np.where(both, np.uint8(BOTH), single) * clicks.primary
-    return np.asarray(fired | clicks.echo, np.uint8)

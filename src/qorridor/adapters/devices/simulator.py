@@ -5,7 +5,9 @@ The optics process stands behind the socket; the end learns its own half only.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +54,13 @@ class SimulatedModule:
     async def forget(self, before: int) -> None:
         """Let the transmitter's memory drop everything before slot `before`."""
         await self._channel.send({"type": "forget", "before": before})
+
+    async def monitored(self) -> dict[str, Any]:
+        """What the monitors of this end's module and of the line show since the last question: `module` and
+        `line`, both None where no time has passed."""
+        await self._channel.send({"type": "monitor"})
+        frame = await self._answer("monitored")
+        return {name: json.loads(_bytes(frame, name)) for name in ("module", "line")}
 
     async def close(self) -> None:
         """Close the socket."""
