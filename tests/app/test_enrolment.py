@@ -1,7 +1,9 @@
 """Enrolment over real TLS: one token, one identity, one use; the private key never leaves its folder."""
 
 import base64
+import contextlib
 import json
+import sqlite3
 import stat
 
 import pytest
@@ -14,8 +16,9 @@ from hypothesis import strategies as st
 
 from qorridor.adapters.wire import certificates, contexts, frames, http, tls
 from qorridor.adapters.wire.files import write_atomically
+from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import enrolment
-from qorridor.app.authority import TOKEN_SECONDS, enrolment_ticket, hosts_in, serve_authority
+from qorridor.app.authority import TOKEN_SECONDS, enrolment_ticket, hosts_in, open_authority, serve_authority
 from qorridor.app.enrolment import Pki, enrol, hosts_of, prepare
 from qorridor.app.estate_file import load
 from qorridor.base.errors import OutsideError, PolicyRefusal
@@ -318,3 +321,48 @@ def test_no_token_is_given_for_another_domain_or_the_authority_itself(organisati
             await channel.close()
 
     run(main())
+
+
+def test_a_register_that_cannot_be_written_is_an_answer_and_the_token_still_serves(organisation, folder):
+    async def main():
+        async with Desk(organisation, folder) as desk:
+            ticket, register = desk.ticket(), desk.authority.register
+            size = register.execute("PRAGMA page_count").fetchone()[0]
+            register.execute("CREATE TABLE IF NOT EXISTS ballast (x BLOB)")
+            register.execute(f"PRAGMA max_page_count = {size}")
+            with contextlib.suppress(sqlite3.OperationalError), register:
+                while True:
+                    register.execute("INSERT INTO ballast VALUES (zeroblob(1000))")
+            register.execute("PRAGMA query_only = ON")
+            with pytest.raises(PolicyRefusal, match="cannot be used"):
+                await enrol(folder / "pki", ticket, ("ecdsa-p256",))
+            register.execute("PRAGMA query_only = OFF")
+            register.execute("PRAGMA max_page_count = 1000000")
+            assert (await enrol(folder / "pki", ticket, ("ecdsa-p256",))).is_enrolled
+
+    run(main())
+
+
+@pytest.mark.parametrize("damage", ["register", "version", "key", "certificate", "missing"])
+def test_an_authority_whose_files_are_damaged_says_so(tmp_path, damage):
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    opened = lambda: open_authority(folder, "Test", DOMAIN, SystemClock(), SystemEntropy())
+    opened().register.close()
+    match damage:
+        case "register":
+            for file in folder.glob("authority.db-*"):
+                file.unlink()
+            (folder / "authority.db").write_bytes(b"no database" * 100)
+        case "version":
+            with contextlib.closing(sqlite3.connect(folder / "authority.db")) as register:
+                register.execute("PRAGMA user_version = 0")
+        case "key":
+            (folder / "node-traditional.key").write_bytes(b"no key")
+        case "certificate":
+            (folder / "node-traditional.pem").write_bytes(b"no certificate")
+        case "missing":
+            (folder / "sae-post-quantum.key").unlink()
+    with pytest.raises(OutsideError) as refused:
+        opened()
+    assert refused.value.code == "Q-KME-073"

@@ -355,6 +355,7 @@ async def stocked(store):
     )
     await store.reserve("lh", pair, 1, "t")
     await store.ready("t")
+    await store.settle("t")
 
 
 def test_an_old_copy_of_a_node_voids_every_key_of_its_store(tmp_path):

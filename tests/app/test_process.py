@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from qorridor.app import process
+from qorridor.base import interruption
 from qorridor.base.errors import Interrupted
 from tests.support.loop import run
 
@@ -36,6 +37,47 @@ def test_a_child_that_ignores_the_signal_is_killed_after_its_grace(monkeypatch):
         await process.stop(child)
 
     run(main())
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["cancelled once", "cancelled twice"])
+def test_a_child_is_killed_also_by_the_clean_up_of_a_cancelled_task(monkeypatch, again):
+    monkeypatch.setattr(process, "GRACE_SECONDS", 30.0 if again else 0.3)
+
+    async def main():
+        child = await asyncio.create_subprocess_exec(
+            "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done",
+            stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        await child.stdout.readline()
+
+        async def keep():
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                await process.stop(child)
+                raise
+
+        task = asyncio.create_task(keep())
+        await asyncio.sleep(0)
+        task.cancel()
+        if again:
+            await asyncio.sleep(0.1)
+            task.cancel()
+        await asyncio.wait({task}, timeout=10)
+        assert task.cancelled()
+        assert await asyncio.wait_for(child.wait(), 5) == -signal.SIGKILL
+
+    run(main())
+
+
+def test_a_signal_that_came_before_the_loop_listened_is_not_lost(monkeypatch):
+    monkeypatch.setattr(interruption, "came", True)
+
+    async def main(_stop):
+        raise AssertionError("it begins all the same")
+
+    with pytest.raises(Interrupted):
+        process.run_until_signalled(main)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

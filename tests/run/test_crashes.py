@@ -290,3 +290,107 @@ def test_two_stores_on_one_folder_are_refused_and_the_first_goes_on(organisation
             assert (await net.stores["london"].count()).missing == 0
 
     run(main())
+
+
+def test_what_is_owed_to_a_node_that_the_estate_has_lost_holds_up_nobody(organisation, folder, caplog):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            failing(net, "bind", before=True)
+            with pytest.raises(CrashError):
+                await supplied(net)
+            await crash(net, "london")
+            del net.clients["london"]["hayes"]
+            await net.managers["london"].tell_peers()
+            assert not await net.stores["london"].owed()
+            assert "no node any more" in caplog.text
+
+    run(main())
+
+
+def test_a_void_for_a_path_that_goes_on_where_nobody_is_burns_what_lies_here(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            seen = []
+            relay = net.clients["london"]["hayes"].relay
+
+            async def note(hop):
+                seen.append(hop.txid)
+                return await relay(hop)
+
+            net.clients["london"]["hayes"].relay = note
+            await supplied(net, "slough")
+            del net.clients["hayes"]["slough"]
+            await net.clients["london"]["hayes"].void(seen[0], "test")
+
+    run(main())
+
+
+def test_a_supply_that_was_cancelled_is_given_up_at_both_ends_after_a_minute(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            reached = asyncio.Event()
+            peer = net.clients["london"]["hayes"]
+            bind = peer.bind
+
+            async def hang(*arguments):
+                await bind(*arguments)
+                reached.set()
+                await asyncio.sleep(60)
+
+            peer.bind = hang
+            task = asyncio.create_task(supplied(net))
+            await reached.wait()
+            task.cancel()
+            await asyncio.wait({task})
+            await net.managers["london"].tell_peers()
+            assert still_open(net) == {"london": 1, "hayes": 1}, "it may be on its way still"
+            net.clock.time += 61
+            await net.managers["london"].tell_peers()
+            assert not still_open(net)
+            assert not await net.stores["london"].owed()
+
+    run(main())
+
+
+def test_keys_of_a_request_of_which_one_was_burnt_meanwhile_are_all_given_up(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            store = net.stores["london"]
+            real = store.ready
+
+            async def late(txid):
+                store._db.execute(
+                    "UPDATE key SET state = 'void' WHERE key_id = (SELECT min(key_id) FROM key WHERE txid = ?)",
+                    (txid,),
+                )
+                await real(txid)
+
+            store.ready = late
+            with pytest.raises(KeySupplyError) as refused:
+                await net.managers["london"].supply("a", "b", "hayes", 5, 256)
+            assert refused.value.code == "Q-KEY-026"
+            assert not still_open(net)
+
+    run(main())
+
+
+def test_a_node_that_ends_between_ready_and_delivery_voids_the_key_at_both_ends(organisation, folder):
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+
+            async def deliver(*_, **__):
+                raise CrashError
+
+            net.stores["london"].deliver = deliver
+            with pytest.raises(CrashError):
+                await supplied(net)
+            await crash(net, "london")
+            await net.managers["london"].tell_peers()
+            assert not still_open(net)
+
+    run(main())

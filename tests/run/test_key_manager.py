@@ -553,6 +553,78 @@ def test_a_corridor_that_spends_all_of_its_share_leaves_that_of_the_saes_and_new
     run(main())
 
 
+@pytest.mark.parametrize("atoms", [5, 9, 21, 41, 60])
+def test_blocks_smaller_than_a_share_fill_both_shares_and_keep_them_filled(organisation, folder, atoms):
+    async def main():
+        async with Sold(organisation, folder) as net:
+            store = net.stores["london"]
+            for round_ in range(12):
+                await net.fill(atoms=atoms, sequences=range(4 * round_, 4 * round_ + 4))
+                await taken(net, "core-london", "core-slough", "slough", 1)
+            await net.fill(atoms=atoms, sequences=range(100, 130))
+            stock = await store.stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (10, 30)
+            await taken(net, "router-london", "router-hayes", "hayes", 1)
+            assert (await store.stock("london-hayes")).sold == 0
+            await net.fill(atoms=atoms, sequences=range(130, 160))
+            stock = await store.stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (10, 30), "what was spent comes back"
+
+    run(main())
+
+
+class Long(Net):
+    """A net that keeps more blocks of a link than one would think."""
+
+    keep = Keep(800, 40)
+
+
+def test_an_own_reserve_of_many_small_blocks_is_there_at_the_other_end_too(organisation, folder):
+    async def main():
+        async with Long(organisation, folder) as net:
+            await net.fill(atoms=9, sequences=range(300))
+            stock = await net.stores["london"].stock("london-hayes")
+            assert (stock.corridors, stock.sold) == (800, 40)
+            for _ in range(400):
+                (near,) = await net.managers["london"].supply("a", "b", "hayes", 1, 256)
+                (far,) = await net.managers["hayes"].collect("b", "a", [near.key_id])
+                assert near.key == far.key
+            for site, counts in (await net.counts()).items():
+                assert counts.missing == 0, site
+            await net.fill(atoms=9, sequences=range(300, 900))
+            foreign = (await net.stores["hayes"].stock("london-hayes")).blocks
+            assert foreign < 2 * 3 * 841 / 8, "what nobody can ask for any more is not kept for ever"
+
+    run(main())
+
+
+def test_a_trusted_node_that_may_be_an_old_copy_uses_no_pad_and_binds_nothing(organisation, folder):
+    """All of its folder was put back, side file included: only its neighbours can know."""
+
+    async def main():
+        async with Net(organisation, folder) as net:
+            await net.fill()
+            await net.managers["london"].supply("a", "b", "slough", 1, 256)
+            sent = []
+            onward = net.clients["hayes"]["slough"]
+            relay = onward.relay
+
+            async def note(hop):
+                sent.append(hop)
+                return await relay(hop)
+
+            onward.relay = note
+            net.managers["hayes"].is_settled = lambda: False
+            for site in ("slough", "hayes"):
+                with pytest.raises(KeySupplyError) as early:
+                    await net.managers["london"].supply("a", "b", site, 1, 256)
+                assert early.value.code == "Q-KEY-035"
+            assert not sent
+            assert (await net.counts())["hayes"].bound == 0
+
+    run(main())
+
+
 def test_a_node_between_holds_back_what_its_own_link_needs(organisation, folder):
     async def main():
         async with Sold(organisation, folder) as net:

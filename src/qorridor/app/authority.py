@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -28,14 +29,16 @@ from qorridor.app.estate_file import load
 from qorridor.app.run_folder import announce
 from qorridor.base import cbor
 from qorridor.base.canonical import strict_json
-from qorridor.base.errors import PolicyRefusal
+from qorridor.base.errors import OutsideError, PolicyRefusal, words_of
 from qorridor.base.names import Identity
 from qorridor.estate.model import Estate, trust_domain
 from qorridor.ports.world import Clock, Entropy
 
+_LOG = logging.getLogger(__name__)
 KINDS = ("node", "sae", "link", "operator")
 TOKEN_SECONDS = 15 * 60
 MOST_REQUESTS = 4
+REGISTER_VERSION = 2
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
 _ROOTS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p384", "post-quantum": "ml-dsa-87"}
 _ISSUERS: dict[str, certificates.Algorithm] = {"traditional": "ecdsa-p256", "post-quantum": "ml-dsa-65"}
@@ -174,22 +177,45 @@ def open_authority(
     """The authority of `folder`, made on first use: two roots, and an issuer per kind and family."""
     if not (folder / "authority.db").is_file():
         _make(folder, organisation, clock)
-    register = sqlite3.connect(folder / "authority.db")
+    try:
+        register = _open_register(folder / "authority.db")
+        issuers = {
+            (kind, family): certificates.load_issuer(
+                (folder / f"{kind}-{family}.pem").read_bytes(), (folder / f"{kind}-{family}.key").read_bytes()
+            )
+            for kind in (*KINDS, "authority")
+            for family in _ISSUERS
+        }
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise _unusable(error, folder) from error
+    return Authority(folder, organisation, domain, clock, entropy, issuers, register, admits)
+
+
+def _unusable(error: Exception, folder: Path) -> OutsideError:
+    return OutsideError(
+        "Q-KME-073", f"the authority's files cannot be used: {words_of(error)}",
+        "free space, or restore the authority's folder from its backup; nothing was issued", str(folder),
+    )  # fmt: skip
+
+
+def _open_register(file: Path) -> sqlite3.Connection:
+    """The register; raises sqlite3.Error for one that is damaged or of another version."""
+    register = sqlite3.connect(file)
+    found = register.execute("PRAGMA user_version").fetchone()[0]
+    tables = register.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if found != REGISTER_VERSION and tables:
+        register.close()
+        raise sqlite3.DatabaseError(
+            f"the register is of version {found}, this program's of {REGISTER_VERSION}"
+        )
     register.executescript(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+        f"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA user_version = {REGISTER_VERSION};"
         "CREATE TABLE IF NOT EXISTS ticket"
         " (hash TEXT PRIMARY KEY, identity TEXT, keys TEXT, expires REAL, used REAL);"
         "CREATE TABLE IF NOT EXISTS certificate"
         " (serial TEXT PRIMARY KEY, identity TEXT, issued REAL, state TEXT, ticket TEXT, key TEXT, chain TEXT);"
     )
-    issuers = {
-        (kind, family): certificates.load_issuer(
-            (folder / f"{kind}-{family}.pem").read_bytes(), (folder / f"{kind}-{family}.key").read_bytes()
-        )
-        for kind in (*KINDS, "authority")
-        for family in _ISSUERS
-    }
-    return Authority(folder, organisation, domain, clock, entropy, issuers, register, admits)
+    return register
 
 
 def _make(folder: Path, organisation: str, clock: Clock) -> None:
@@ -237,6 +263,10 @@ def _answer(authority: Authority, request: http.Request) -> http.Response:
         return http.Response(400, b'{"message":"enrolment needs a token and signing requests"}')
     try:
         return http.Response(200, json.dumps(authority.enrol(token, requests)).encode())
+    except sqlite3.Error as error:
+        told = _unusable(error, authority.folder)
+        _LOG.warning("%s", told)
+        return http.Response(503, json.dumps({"code": told.code, "message": told.cause}).encode())
     except PolicyRefusal as refusal:
         return http.Response(403, json.dumps({"code": refusal.code, "message": refusal.cause}).encode())
 

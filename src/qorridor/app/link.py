@@ -150,12 +150,13 @@ class LinkEnd:
     async def run(self, stop: asyncio.Event) -> None:
         """Enrol, meet node and peer, distil until `stop` or until the node is gone."""
         options = self.options
-        pki = await enrol(
+        enrolling = enrol(
             options.state / "pki",
             options.state / "ticket.json",
             (_ALGORITHM,),
             hosts_of(self._estate, options.site, options.bind),
         )
+        pki = await process.unless(stop, enrolling, lambda: None)
         server, address = await self._listen(pki)
         self._gate = NodeGate(await _dial_node(options.node), self.state.wanted)
         await self._gate.hello(options, address)

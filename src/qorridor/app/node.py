@@ -15,8 +15,6 @@ from qorridor.adapters.peers.client import PeerClient
 from qorridor.adapters.peers.masks import PeerMasks
 from qorridor.adapters.peers.server import PeerServer
 from qorridor.adapters.stores.journal import Journal
-from qorridor.adapters.stores.sealing import root_sealer
-from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire import contexts, http, openssl, tls
 from qorridor.adapters.wire.key_exchange import HybridKeyExchange
 from qorridor.adapters.wire.signing import NodeSigner, is_signed
@@ -30,7 +28,7 @@ from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes, Refusals
 from qorridor.app.node_stock import stock_kept
-from qorridor.app.node_store import root_key_file
+from qorridor.app.node_store import open_store, root_key_file
 from qorridor.app.node_upkeep import Upkeep
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.errors import OutsideError, PolicyRefusal
@@ -107,17 +105,16 @@ class Node:
     async def run(self, stop: asyncio.Event) -> None:
         """Open everything, serve until `stop`, close in order."""
         settings = self.settings
-        self.pki = await enrol(
+        enrolling = enrol(
             settings.state / "pki",
             settings.state / "ticket.json",
             ("ecdsa-p256", "ml-dsa-65"),
             hosts_of(self.estate, settings.site, settings.bind),
         )
+        self.pki = await process.unless(stop, enrolling, lambda: None)
         root_key, told = root_key_file(self.estate, settings.state, loopback=settings.bind.startswith("127."))
         journal = Journal(settings.state / "journal", f"{trust_domain(self.estate)}/qorridor/{settings.site}")
-        self.store = SqliteStore(
-            settings.state, root_sealer(root_key), self.clock, settings.site, journalled=journal.size
-        )
+        self.store = open_store(settings.state, root_key, self.clock, settings.site, journal.size)
         self.notes = Notes(self.store, settings.site, self.clock)
         self.refusals = Refusals(self.notes, self.clock)
         self.journal = NodeJournal(journal, self.store, self.notes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ class Alarm:
     cause: str
     remedy: str
     since: float
+    began: float
+    """On the clock that nobody sets."""
 
     def as_json(self, name: str) -> dict[str, Json]:
         """For the node's status."""
@@ -80,11 +83,11 @@ class Notes:
         """Raise an alarm; the same one again only goes on."""
         if name in self.alarms:
             return
-        now = self._clock.now()
-        self.alarms[name] = Alarm(error.code, error.cause, error.remedy, now)
-        if now - self._told.get(name, -QUIET_SECONDS) < QUIET_SECONDS:
+        now, began = self._clock.now(), self._clock.monotonic()
+        self.alarms[name] = Alarm(error.code, error.cause, error.remedy, now, began)
+        if began - self._told.get(name, -math.inf) < QUIET_SECONDS:
             return
-        self._told[name] = now
+        self._told[name] = began
         _LOG.warning("alarm %s: %s", name, error)
         body: dict[str, Json] = {
             "alarm": name,
@@ -99,7 +102,7 @@ class Notes:
         alarm = self.alarms.pop(name, None)
         if alarm is None:
             return
-        seconds = int(self._clock.now() - alarm.since)
+        seconds = int(self._clock.monotonic() - alarm.began)
         _LOG.warning("alarm %s is over after %d s", name, seconds)
         body: dict[str, Json] = {"alarm": name, "code": alarm.code, "seconds": seconds}
         self.put(Event("self.alarm-over", self._site, body, severity="P4"))

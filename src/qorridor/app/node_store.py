@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qorridor.base.errors import PolicyRefusal
+from qorridor.adapters.stores.sealing import root_sealer
+from qorridor.adapters.stores.sqlite import SqliteStore as Store
+from qorridor.base.errors import OutsideError, PolicyRefusal
 from qorridor.estate.drivers import SqliteStore
 from qorridor.estate.model import Estate
+from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 
 _OWN = "root.key"
+
+
+def open_store(state: Path, root_key: Path, clock: Clock, site: str, journalled: int) -> Store:
+    """The key store of a node under its root key, which is made with the store and never after it.
+
+    Raises OutsideError Q-KEY-041 for a store whose root key is gone, and as the store itself does.
+    """
+    if not root_key.is_file() and (state / "keys.db").exists():
+        raise OutsideError(
+            "Q-KEY-041", "the key store is here and its root key is not", "restore the root key, or begin a new "
+            "store: move keys.db*, epochs/ and incarnation away", str(root_key),
+        )  # fmt: skip
+    return Store(state, root_sealer(root_key), clock, site, journalled=journalled)
 
 
 def root_key_file(estate: Estate, state: Path, *, loopback: bool) -> tuple[Path, list[Event]]:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from qorridor.base import interruption
 from qorridor.base.errors import Interrupted
 
 _T = TypeVar("_T")
@@ -77,18 +78,23 @@ class Backoff:
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:
-    """SIGTERM, five seconds of grace, then SIGKILL to its whole session."""
+    """SIGTERM, five seconds of grace, then SIGKILL to its whole session.
+
+    Works in the clean-up of a cancelled task too, where a timeout of asyncio passes the old cancellation on
+    (Python 3.11), and kills at once when it is cancelled itself.
+    """
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
+    ended = asyncio.ensure_future(process.wait())
     try:
-        async with asyncio.timeout(GRACE_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+        await asyncio.wait({ended}, timeout=GRACE_SECONDS)
+    finally:
+        if not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    await ended
 
 
 def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> None:
@@ -97,6 +103,8 @@ def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
 
     async def body() -> None:
         stop_event = asyncio.Event()
+        if interruption.came:  # before this loop listened, and what it raised was lost on the way
+            raise Interrupted
         loop = asyncio.get_running_loop()
         for number in ENDING:
             if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:

@@ -161,7 +161,7 @@ class KeyStore(Protocol):
         ...
 
     async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
-        """Owner end: every peer has acknowledged; reserved becomes bound, and nobody is owed anything."""
+        """Owner end: every peer has acknowledged; reserved becomes bound, all of a transaction or none."""
         ...
 
     async def hold(
@@ -193,7 +193,8 @@ class KeyStore(Protocol):
         also: Sequence[Row] = (),
     ) -> list[DeliveredKey]:  # fmt: skip
         """All keys or none; raises PolicyRefusal for a foreign key, KeySupplyError Q-KEY-024 for a
-        missing one. The bytes are returned after the rows are gone."""
+        missing one. The bytes are returned after the rows are gone; at the initiator's end that completes
+        the agreement, and its peer is owed nothing."""
         ...
 
     async def void(self, txid: str, cause: str, also: Sequence[Row] = ()) -> list[str]:
@@ -207,6 +208,10 @@ class KeyStore(Protocol):
     async def abandon(self, txid: str, cause: str, also: Sequence[Row] = ()) -> str:
         """Owner end: void a transaction and owe its peer the news; returns the peer, empty when none was
         promised any. `also` as for `void`."""
+        ...
+
+    async def unfinished(self, seconds: float) -> list[str]:
+        """Transactions that were begun so long ago and neither completed nor given up."""
         ...
 
     async def owed(self) -> list[Owed]:

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from qorridor.base import names
 from qorridor.base.canonical import Json
-from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal
+from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.base.secret import Secret
 from qorridor.ports.key_store import Allotment, Association, Keep, KeyStore, LinkStock, Owed, Share
 from qorridor.ports.peer_node import EndMasks, Hop, PathSupply, PeerNode
@@ -32,6 +32,8 @@ from qorridor.run.topology import Topology
 
 _LOG = logging.getLogger(__name__)
 _ENDS_DIFFER = "Q-KEY-025"
+UNFINISHED_SECONDS = 60.0
+"""No request lasts so long: whoever began it was cancelled."""
 
 
 class KeyManager:
@@ -97,11 +99,11 @@ class KeyManager:
         try:
             key_ids = await self._agree(association, count, txid)
             await self.store.ready(txid)
-        except (KeySupplyError, OutsideError) as error:
-            await self._give_up(txid, error)
+            events = [_delivered(key_id, initiator, association) for key_id in key_ids]
+            return await self.store.deliver(key_ids, initiator, as_initiator=True, also=[*events, *also])
+        except QorridorError as error:
+            await self._give_up(txid, error.code)
             raise
-        events = [_delivered(key_id, initiator, association) for key_id in key_ids]
-        return await self.store.deliver(key_ids, initiator, as_initiator=True, also=[*events, *also])
 
     def _require_settled(self) -> None:
         if not self.is_settled():
@@ -161,16 +163,23 @@ class KeyManager:
             key.wipe()
         return [key_id for key_id, _ in keys]
 
-    async def _give_up(self, txid: str, error: KeySupplyError | OutsideError) -> None:
-        event = Event("key.void", txid, {"cause": error.code}, severity="P4")
-        peer = await self.store.abandon(txid, error.code, [event])
+    async def _give_up(self, txid: str, cause: str) -> None:
+        event = Event("key.void", txid, {"cause": cause}, severity="P4")
+        peer = await self.store.abandon(txid, cause, [event])
         if peer:
-            await self._tell(Owed(txid, peer, error.code))
+            await self._tell(Owed(txid, peer, cause))
 
     async def _tell(self, owed: Owed) -> bool:
         """Let a peer know that a transaction is given up; False when it could not be reached."""
+        peer = self._peers.get(owed.peer)
+        if peer is None:  # the estate has lost it: its own lifetimes end what it holds
+            _LOG.warning(
+                "nobody can tell %s that %s is given up: it is no node any more", owed.peer, owed.txid
+            )
+            await self.store.settle(owed.txid)
+            return True
         try:
-            await self._peers[owed.peer].void(owed.txid, owed.cause)
+            await peer.void(owed.txid, owed.cause)
         except OutsideError:
             return False  # the store remembers it
         except KeySupplyError as refusal:  # it will say the same for ever, and its own lifetimes end it
@@ -179,7 +188,9 @@ class KeyManager:
         return True
 
     async def tell_peers(self) -> None:
-        """Tell each peer what it has not heard yet of transactions given up, in order, as far as it answers."""
+        """Give up what nobody finished, and tell each peer what it has not heard yet, as far as it answers."""
+        for txid in await self.store.unfinished(UNFINISHED_SECONDS):
+            await self._give_up(txid, "unfinished")
         silent: set[str] = set()
         for owed in await self.store.owed():
             if owed.peer not in silent and not await self._tell(owed):
@@ -187,6 +198,7 @@ class KeyManager:
 
     async def accept_hop(self, hop: Hop, sender: str) -> bool:
         """Take relayed keys from the neighbour `sender` (run.relay); whether a pad was simulated."""
+        self._require_settled()  # an old copy of this node would use pads again
         return await self._relay.accept(hop, sender)
 
     # -- agreement (other end) ----------------------------------------------------------------
@@ -205,6 +217,7 @@ class KeyManager:
                 "bind keys of a common link",
                 sender,
             )
+        self._require_settled()
         self._registry.check(association)
         self.incarnations.check(association)
         events = [
@@ -230,7 +243,7 @@ class KeyManager:
                 "only a node that took part may void a transaction", sender,
             )  # fmt: skip
         await self.store.void(txid, cause, [Event("key.void", txid, {"cause": cause}, severity="P4")])
-        if here + 1 < len(path):
+        if here + 1 < len(path) and path[here + 1] in self._peers:
             await self._peers[path[here + 1]].void(txid, cause)
 
     # -- collection (target's end) ------------------------------------------------------------

@@ -8,12 +8,13 @@ import sqlite3
 
 import pytest
 
+from qorridor.adapters.stores import lifetimes
 from qorridor.adapters.stores.sealing import root_sealer
 from qorridor.adapters.stores.sqlite import SqliteStore
 from qorridor.adapters.wire.system import SystemClock
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.base.secret import Secret
-from qorridor.ports.key_store import Allotment, Association, Keep
+from qorridor.ports.key_store import Allotment, Association, Keep, PadUse
 from qorridor.records.events import Event
 from qorridor.records.keys import KeyBlock
 
@@ -56,6 +57,7 @@ async def one_key(store, txid="t"):
     await store.ingest(block(), owned=True, keep=Keep(19))
     (allotment,) = await store.reserve("lh", PAIR, 1, txid)
     await store.ready(txid)
+    await store.settle(txid)  # as if nobody had to hear of it any more: a restart leaves it as it is
     return allotment
 
 
@@ -440,3 +442,66 @@ def test_a_store_whose_log_cannot_be_emptied_closes_all_the_same(tmp_path, monke
         await opened(tmp_path).close()
 
     asyncio.run(body())
+
+
+def test_a_relayed_key_that_was_given_up_between_its_pad_and_its_arrival_is_not_held(tmp_path):
+    async def body(store):
+        await store.ingest(block(), owned=False, keep=Keep(19))
+        await store.match_pad("lh", bytes([0]) * 16, 1, 2, use=PadUse("t", ("a", "b", "c")))
+        await store.void("t", "late")
+        with pytest.raises(KeySupplyError) as refused:
+            await store.hold(PAIR, "k", Secret(bytes(32)), "t", "target", simulated=True)
+        return refused.value.code
+
+    assert play(tmp_path, body) == "Q-KEY-026"
+
+
+class Machine(OffClock):
+    """A machine that can be started again."""
+
+    def __init__(self, monkeypatch):
+        self.boot = "one"
+        monkeypatch.setattr(lifetimes, "_boot", lambda: self.boot)
+
+
+@pytest.mark.parametrize("what", ["clock", "boot", "nothing"])
+def test_keys_whose_waiting_time_is_not_known_after_a_restart_are_over(tmp_path, monkeypatch, what):
+    clock = Machine(monkeypatch)
+
+    async def wait(store):
+        await one_key(store)
+        return await store.count()
+
+    assert play(tmp_path, wait, clock).bound == 256
+    clock.jump = -3600.0 if what == "clock" else 2.0
+    clock.boot = "two" if what == "boot" else "one"
+
+    async def look(store):
+        leaves = b"".join(leaf for _, leaf in await store.events_after(0))
+        return (await store.count()).bound, b"key.clock-unknown" in leaves, store.clock_jump()
+
+    known = what == "nothing"
+    assert play(tmp_path, look, clock) == (256 if known else 0, not known, 0.0)
+    assert play(tmp_path, look, clock)[2] == 0.0
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"", b"other"])
+def test_a_side_file_that_cannot_be_read_as_it_was_makes_the_store_a_restored_one(tmp_path, damage):
+    play(tmp_path, one_key)
+    (tmp_path / "state/incarnation").write_bytes(damage)
+
+    async def look(store):
+        return store.was_restored, (await store.count()).bound
+
+    assert play(tmp_path, look) == (True, 0)
+
+
+def test_a_side_file_that_cannot_be_opened_is_named(tmp_path):
+    play(tmp_path, one_key)
+    (tmp_path / "state/incarnation").unlink()
+    (tmp_path / "state/incarnation").mkdir()
+    with pytest.raises(OutsideError) as refused:
+        opened(tmp_path)
+    assert refused.value.where.endswith("incarnation")
+    (tmp_path / "state/incarnation").rmdir()
+    asyncio.run(opened(tmp_path).close())

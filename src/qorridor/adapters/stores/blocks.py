@@ -14,6 +14,8 @@ from qorridor.records.keys import ATOM_BITS, KeyBlock
 from qorridor.run.agreement import ATOM_BYTES, FIRST_SOLD, BlockKeys
 
 PAGE_ATOMS = 64
+_OWNERS = 2
+"""An owner keeps `Keep.atoms` of a link, the newest of each share; nothing of it lies behind twice as many."""
 _LEFT = {Share.CORRIDORS: "atoms - cursor - sold", Share.SOLD: "sold"}
 
 
@@ -38,13 +40,12 @@ class Blocks:
         self._id = store_id
 
     def add(self, block: KeyBlock, *, owned: bool, keep: Keep, now: float) -> int | None:
-        """Store a block's first `keep.atoms` atoms, of an own one the corridors' share before the SAEs';
-        returns the bits of the rest, None when the block is known."""
+        """Store a block's first `keep.atoms` atoms; returns the bits of the rest, None when the block is known."""
         known = self._db.execute("SELECT 1 FROM block WHERE block_id = ?", (block.block_id,)).fetchone()
         if known is not None:
             return None
         atoms = min(len(block.key) // ATOM_BYTES, keep.atoms)
-        sold = max(0, atoms - FIRST_SOLD - keep.corridors) if owned else 0
+        sold = self._sold_of(block.link, atoms - FIRST_SOLD, keep) if owned else 0
         dek = os.urandom(32)
         place = self._place(block.block_id)
         self._db.execute(
@@ -59,6 +60,16 @@ class Blocks:
             sealed = sealer.seal(view[start * ATOM_BYTES : end * ATOM_BYTES], f"{place}/{page}")
             self._db.execute("INSERT INTO page VALUES (?, ?, ?)", (block.block_id, page, sealed))
         return len(block.key) * 8 - atoms * ATOM_BITS
+
+    def _sold_of(self, link: str, free: int, keep: Keep) -> int:
+        """How many atoms of a new block are the SAEs' share: the corridors lack theirs first, then they; what
+        neither lacks replaces older atoms of both alike, so that no share is left behind in old blocks."""
+        stock = self.stock(link, 1)
+        lacked = min(free, max(0, keep.corridors - stock.corridors))
+        sold = min(free - lacked, max(0, keep.sold - stock.sold))
+        rest = free - lacked - sold
+        both = keep.corridors + keep.sold
+        return sold + (-(-rest * keep.sold // both) if both else 0)
 
     def find(self, block_id: bytes) -> BlockRow | None:
         """One block, or None."""
@@ -104,6 +115,10 @@ class Blocks:
         return KeySupplyError(
             "Q-KEY-020", f"insufficient keys: link {link} has not {count} atoms of its own left", remedy, link
         )
+
+    def advance(self, block_id: bytes, past: int) -> None:
+        """Other end: atoms before `past` were bound or taken, or given up where the owner skipped them."""
+        self._db.execute("UPDATE block SET cursor = max(cursor, ?) WHERE block_id = ?", (past, block_id))
 
     def is_free(self, block_id: bytes, first: int, count: int) -> bool:
         """Other end: whether nothing was ever bound or taken at these atoms."""
@@ -173,18 +188,23 @@ class Blocks:
                 )
             room, room_sold = room - (left - over), room_sold - (sold - over_sold)
 
-    def drop_spent(self, link: str, foreign_limit: int) -> int:
-        """Destroy blocks that nothing can be taken from any more, their keys first (crypto-erasure).
+    def drop_spent(self, link: str, keep: Keep) -> int:
+        """Destroy blocks that nothing can be taken from any more, their keys first (crypto-erasure): those that
+        are used up, and foreign ones behind so many newer atoms that their owner has given them up.
 
-        An own block is spent when its cursor is at the end, a foreign one when it is not among the
-        newest `foreign_limit` of its link. Returns the bits that were never allotted.
+        Returns the bits that were never allotted.
         """
-        spent = "SELECT block_id FROM block WHERE link = ? AND owned AND cursor >= atoms"
-        old = (
-            "SELECT block_id FROM block WHERE link = ? AND NOT owned ORDER BY sequence DESC LIMIT -1 OFFSET ?"
-        )
+        spent = "SELECT block_id FROM block WHERE link = ? AND cursor >= atoms"
         ids = [row[0] for row in self._db.execute(spent, (link,))]
-        ids += [row[0] for row in self._db.execute(old, (link, foreign_limit))]
+        newer = 0
+        foreign = self._db.execute(
+            "SELECT block_id, atoms - cursor FROM block WHERE link = ? AND NOT owned AND cursor < atoms"
+            " ORDER BY sequence DESC", (link,),
+        ).fetchall()  # fmt: skip
+        for block_id, left in foreign:
+            if newer > _OWNERS * keep.atoms:
+                ids.append(block_id)
+            newer += left
         return sum(self._drop(block_id) for block_id in ids)
 
     def _drop(self, block_id: bytes) -> int:

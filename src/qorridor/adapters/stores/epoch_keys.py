@@ -28,15 +28,18 @@ _NAME = re.compile(r"[0-9]{8}")
 class EpochKeys:
     """Seals under the newest epoch's key and opens under any that is left; same calls as a `Sealer`."""
 
-    def __init__(self, folder: Path, root: Sealer, clock: Clock) -> None:
+    def __init__(self, folder: Path, root: Sealer, clock: Clock, used: set[int]) -> None:
+        """`used`: epochs under which something lies in the database. Raises OutsideError Q-KEY-040 for a key
+        file that the root key does not open, Q-KEY-043 for one that cannot be read."""
         self._folder, self._root, self._clock = folder, root, clock
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        numbers = sorted(int(file.name) for file in folder.iterdir() if _NAME.fullmatch(file.name))
         self._sealers: dict[int, Sealer] = {}
         self._born = 0.0
-        for number in numbers:
+        for number in sorted(int(file.name) for file in folder.iterdir() if _NAME.fullmatch(file.name)):
             self._load(number)
-        if not numbers:
+        self.missing = used - self._sealers.keys()
+        """Epochs of the database whose keys are gone: it is an old copy, or they were not restored with it."""
+        if not self._sealers or self.missing:
             self.begin()
 
     @property
@@ -51,7 +54,8 @@ class EpochKeys:
 
     def begin(self) -> None:
         """Make the key of the next epoch, durably; the older ones still open."""
-        number, born = max(self._sealers, default=0) + 1, int(self._clock.now())
+        number = max(self._sealers.keys() | self.missing, default=0) + 1
+        born = int(self._clock.now())
         sealed = self._root.seal(born.to_bytes(8, "big") + os.urandom(32), f"epoch/{number}")
         write_atomically(self._file(number), sealed)
         self._load(number)
@@ -89,10 +93,30 @@ class EpochKeys:
         return self._folder / f"{number:08}"
 
     def _load(self, number: int) -> None:
-        plain = self._root.open(self._file(number).read_bytes(), f"epoch/{number}")
+        try:
+            sealed = self._file(number).read_bytes()
+        except OSError as error:
+            raise OutsideError(
+                "Q-KEY-043", f"the key of an epoch cannot be read: {error.strerror}", "correct the file's rights",
+                str(self._file(number)),
+            ) from error  # fmt: skip
+        if not any(sealed):  # a destruction that was not finished
+            self._file(number).unlink()
+            return
+        plain = self._opened(sealed, number)
         self._born = float(int.from_bytes(plain[:8], "big"))
         self._sealers[number] = Sealer(plain[8:])
         plain[:] = bytes(len(plain))
+
+    def _opened(self, sealed: bytes, number: int) -> bytearray:
+        try:
+            return self._root.open(sealed, f"epoch/{number}")
+        except OutsideError as error:
+            raise OutsideError(
+                error.code, "the key of an epoch does not open: it or the root key was changed",
+                "restore the root key that belongs to this store, or begin a new one: move keys.db*, epochs/ and "
+                "incarnation away", str(self._file(number)),
+            ) from error  # fmt: skip
 
 
 def epochs_used(database: sqlite3.Connection) -> set[int]:

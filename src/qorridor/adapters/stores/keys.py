@@ -74,6 +74,7 @@ class Keys:
                 allotment.size_bits, b"", simulated,
             )  # fmt: skip
             self.insert(placed, association, txid, "target", "bound")
+            self._blocks.advance(allotment.block_id, allotment.first + allotment.count)
             bound[allotment.key_id] = simulated
         return bound
 
@@ -117,8 +118,17 @@ class Keys:
             role,
             "delivered",
         )
+        self._blocks.advance(block.block_id, first + count)
         self._blocks.erase(block.block_id, first, count)
         return Pad(allotment, key)
+
+    def transactions_of(self, key_ids: Sequence[str], role: str) -> set[str]:
+        """The transactions that these keys came from."""
+        found = (
+            self._db.execute("SELECT txid FROM key WHERE key_id = ? AND role = ?", (key_id, role)).fetchone()
+            for key_id in key_ids
+        )
+        return {row[0] for row in found if row is not None}
 
     def path_of(self, txid: str) -> tuple[str, ...] | None:
         """The path of a transaction that reserved, bound or relayed something here."""

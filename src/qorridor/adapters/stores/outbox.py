@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 from qorridor.base.errors import KeySupplyError
@@ -25,9 +26,10 @@ class Outbox:
         """From now on `peer` hears how this transaction ends."""
         self._db.execute("INSERT INTO outbox VALUES (?, ?, NULL, ?)", (txid, peer, now))
 
-    def open(self) -> list[str]:
-        """Transactions that neither completed nor were given up."""
-        return [row[0] for row in self._db.execute("SELECT txid FROM outbox WHERE cause IS NULL")]
+    def open(self, before: float = math.inf) -> list[str]:
+        """Transactions, begun before a time, that neither completed nor were given up."""
+        rows = self._db.execute("SELECT txid FROM outbox WHERE cause IS NULL AND at < ?", (before,))
+        return [row[0] for row in rows]
 
     def give_up(self, txid: str, cause: str) -> str:
         """Owe the peer the end of a transaction; returns the peer, empty when it was never promised one."""

@@ -60,6 +60,13 @@ class Rolls:
                 "UPDATE roll SET sealed = ? WHERE corridor = ? AND epoch = ?", (fresh, corridor, epoch)
             )
 
+    def forget_unreadable(self, epochs: set[int]) -> None:
+        """Drop outputs that lie under keys of the store which are gone."""
+        for epoch in epochs:
+            self._db.execute(
+                "UPDATE roll SET sealed = NULL WHERE substr(sealed, 1, 4) = ?", (epoch.to_bytes(4, "big"),)
+            )
+
     def put_state(self, row: StateRow) -> None:
         """Append a transition record; the same one may come again with its second signature."""
         self._db.execute(

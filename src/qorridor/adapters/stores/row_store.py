@@ -1,13 +1,15 @@
-"""What of a node's store holds no stock of keys: events, roll-overs, states of corridors (ports.rolls)."""
+"""What of a node's store holds no keys: events, roll-overs, states of corridors, what peers are owed."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 
+from qorridor.adapters.stores.outbox import Outbox
 from qorridor.adapters.stores.retention import prune
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.writer import Writer
+from qorridor.ports.key_store import Owed
 from qorridor.ports.rolls import RollRow, Row, StateRow
 from qorridor.ports.world import Clock
 
@@ -15,8 +17,11 @@ from qorridor.ports.world import Clock
 class RowStore:
     """RollStore (ports.rolls) and the journal's leaves, in the database that also holds the keys."""
 
-    def __init__(self, database: sqlite3.Connection, rolls: Rolls, writer: Writer, clock: Clock) -> None:
+    def __init__(
+        self, database: sqlite3.Connection, rolls: Rolls, writer: Writer, outbox: Outbox, clock: Clock
+    ) -> None:
         self._db, self._rolls, self._writer, self._clock = database, rolls, writer, clock
+        self._outbox = outbox
         self._run = writer.run
 
     async def write(self, rows: Sequence[Row]) -> None:
@@ -48,6 +53,27 @@ class RowStore:
                 self._rolls.forget_outputs(corridor, below)
 
         await self._run(work)
+
+    async def unfinished(self, seconds: float) -> list[str]:
+        """Transactions that were begun so long ago and neither completed nor given up."""
+        return await self._run(lambda: self._outbox.open(before=self._clock.now() - seconds))
+
+    async def owed(self) -> list[Owed]:
+        """Transactions given up of which the peer has not heard yet, oldest first."""
+        return await self._run(self._outbox.owed)
+
+    async def settle(self, txid: str) -> None:
+        """The peer has heard of a transaction's end."""
+
+        def work() -> None:
+            with self._writer.transaction():
+                self._outbox.settle(txid)
+
+        await self._run(work)
+
+    async def met(self, site: str) -> str:
+        """The incarnation of another node's store as last heard, empty before the first time."""
+        return await self._run(lambda: self._outbox.met(site))
 
     async def prune(self, journalled: int) -> None:
         """Forget finished rows that are old enough; `journalled` events are safe in the journal."""

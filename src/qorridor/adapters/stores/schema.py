@@ -94,7 +94,13 @@ def settle_incarnation(database: sqlite3.Connection, folder: Path) -> tuple[str,
     """The store's incarnation, and whether it was restored: the side file disagrees, so every key
     in it may have been spent in another life."""
     side, stored = folder / "incarnation", get_meta(database, "incarnation")
-    noted = side.read_text() if side.is_file() else None
+    try:
+        noted = side.read_text(errors="replace") if side.exists() else None
+    except OSError as error:
+        raise OutsideError(
+            "Q-KEY-043", f"the store's incarnation cannot be read: {error.strerror}", "correct the file's rights",
+            str(side),
+        ) from error  # fmt: skip
     if stored is not None and stored == noted:
         return stored, False
     restored = stored is not None or noted is not None

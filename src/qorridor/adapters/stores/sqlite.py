@@ -9,6 +9,7 @@ from qorridor.adapters.stores import figures, schema
 from qorridor.adapters.stores.blocks import Blocks
 from qorridor.adapters.stores.epoch_keys import EpochKeys, epochs_used
 from qorridor.adapters.stores.keys import Keys, held_place
+from qorridor.adapters.stores.lifetimes import same_clock
 from qorridor.adapters.stores.outbox import Outbox, given_up
 from qorridor.adapters.stores.rolls import Rolls
 from qorridor.adapters.stores.row_store import RowStore
@@ -24,7 +25,6 @@ from qorridor.ports.key_store import (
     Keep,
     KeyCounts,
     LinkStock,
-    Owed,
     Pad,
     PadUse,
     Share,
@@ -33,8 +33,6 @@ from qorridor.ports.rolls import Row
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey, KeyBlock
-
-FOREIGN_BLOCKS = 64
 
 
 class SqliteStore(RowStore):
@@ -48,15 +46,17 @@ class SqliteStore(RowStore):
         self._folder = folder
         database, self._lock = schema.open_database(folder)
         try:
-            self._epochs = EpochKeys(folder / "epochs", root, clock)
+            self._epochs = EpochKeys(folder / "epochs", root, clock, epochs_used(database))
+            self.incarnation, self.was_restored = schema.settle_incarnation(database, folder)
         except OutsideError:
             database.close()
             self._lock.close()
             raise
+        if self._epochs.missing and not self.was_restored:  # the database is older than its epochs' keys
+            self.incarnation, self.was_restored = schema.renew_incarnation(database, folder), True
         rolls = Rolls(database, self._epochs, clock)
-        super().__init__(database, rolls, Writer(database, rolls, clock, source, journalled), clock)
-        self.incarnation, self.was_restored = schema.settle_incarnation(database, folder)
-        self._outbox = Outbox(database)
+        writer = Writer(database, rolls, clock, source, journalled)
+        super().__init__(database, rolls, writer, Outbox(database), clock)
         self._blocks = Blocks(database, self._epochs, schema.settle_identity(database, self.incarnation))
         self._keys = Keys(database, self._blocks, self._epochs, self._outbox, clock)
         self._writer.told(self._go_on)
@@ -65,6 +65,7 @@ class SqliteStore(RowStore):
         """What a start finds of an earlier life: nothing of a restored copy counts, what was begun is given up."""
         if self.was_restored:
             self._void_everything()
+        self._look_at_the_clock()
         unfinished = self._outbox.open()
         if unfinished:
             events = [_voided(txid, "restart") for txid in unfinished]
@@ -95,10 +96,25 @@ class SqliteStore(RowStore):
     def _burn(self, cause: str, bits: int) -> None:
         schema.add_to_total(self._db, f"{schema.BURNT}{cause}", bits)
 
+    def _look_at_the_clock(self) -> None:
+        """A clock that was set, or a machine that was started again, while the node was down: how long the open
+        keys have waited is not known, so they are over."""
+        wall, known = self._keys.lifetimes.mark(), schema.get_meta(self._db, "clock")
+        if known is not None and same_clock(known, wall):
+            return
+        schema.set_meta(self._db, "clock", wall)
+        if known is None:
+            return
+        event = Event("key.clock-unknown", self._source, {"was": known, "is": wall}, severity="P3")
+        with self._writer.transaction() as labels:
+            labels.update(self._keys.void("expires > ?", 0.0, "clock-unknown"))
+            self._writer.record([event], labels)
+
     def _void_everything(self) -> None:
         with self._writer.transaction([Event("key.store-restored", self._source, severity="P2")]) as labels:
             labels["all"] = self._blocks.any_simulated() or self._keys.any_simulated()
             self._burn("restored", self._blocks.drop_all())
+            self._rolls.forget_unreadable(self._epochs.missing)
             self._db.execute(
                 "UPDATE key SET state = 'void', cause = 'restored', material = NULL, finished = ?"
                 " WHERE state IN ('reserved', 'bound')", (self._clock.now(),),
@@ -135,13 +151,13 @@ class SqliteStore(RowStore):
 
         def work() -> None:
             with self._writer.transaction(also):
-                surplus = self._blocks.add(block, owned=owned, keep=keep, now=self._clock.now())
+                surplus = self._blocks.add(block, owned=owned, keep=keep, now=self._keys.lifetimes.now())
                 if surplus is not None:
                     schema.add_to_total(self._db, "ingested", len(block.key) * 8)
                     self._burn("surplus", surplus)
                 if owned:
                     self._blocks.trim(block.link, keep)
-                self._burn("unused", self._blocks.drop_spent(block.link, FOREIGN_BLOCKS))
+                self._burn("unused", self._blocks.drop_spent(block.link, keep))
 
         await self._run(work)
 
@@ -179,17 +195,20 @@ class SqliteStore(RowStore):
         await self._run(work)
 
     async def ready(self, txid: str, also: Sequence[Row] = ()) -> None:
-        """Owner end: every peer has acknowledged; reserved becomes bound."""
+        """Owner end: every peer has acknowledged; reserved becomes bound, all of a transaction or none."""
 
         def work() -> None:
             with self._writer.transaction(also):
-                changed = self._db.execute(
+                reserved = self._db.execute(
                     "UPDATE key SET state = 'bound' WHERE txid = ? AND role = 'initiator' AND state = 'reserved'",
                     (txid,),
                 )
-                if changed.rowcount < 1:
+                others = self._db.execute(
+                    "SELECT 1 FROM key WHERE txid = ? AND role = 'initiator' AND state NOT IN ('bound', 'delivered')",
+                    (txid,),
+                )
+                if reserved.rowcount < 1 or others.fetchone() is not None:
                     raise given_up(txid)
-                self._outbox.settle(txid)
 
         await self._run(work)
 
@@ -205,6 +224,7 @@ class SqliteStore(RowStore):
         def work() -> None:
             with self._writer.transaction(also) as labels:
                 labels[key_id] = simulated
+                self._outbox.check_not_barred(txid)
                 known = self._db.execute(
                     "SELECT txid FROM key WHERE key_id = ? AND role = ?", (key_id, role)
                 ).fetchone()
@@ -275,6 +295,9 @@ class SqliteStore(RowStore):
                         "Q-KEY-024", "one or more keys specified are not found on KME",
                         "fetch each key once, within its lifetime, at the KME of the right site",
                     )  # fmt: skip
+                if as_initiator:  # from here on the agreement is complete
+                    for txid in self._keys.transactions_of(key_ids, role):
+                        self._outbox.settle(txid)
                 keys = [self._keys.hand_out(row, role) for row in rows if row is not None]
                 labels.update({key.key_id: key.simulated for key in keys})
                 return keys
@@ -318,23 +341,6 @@ class SqliteStore(RowStore):
                 return self._outbox.give_up(txid, cause)
 
         return await self._run(work)
-
-    async def owed(self) -> list[Owed]:
-        """Transactions given up of which the peer has not heard yet, oldest first."""
-        return await self._run(self._outbox.owed)
-
-    async def settle(self, txid: str) -> None:
-        """The peer has heard of a transaction's end."""
-
-        def work() -> None:
-            with self._writer.transaction():
-                self._outbox.settle(txid)
-
-        await self._run(work)
-
-    async def met(self, site: str) -> str:
-        """The incarnation of another node's store as last heard, empty before the first time."""
-        return await self._run(lambda: self._outbox.met(site))
 
     async def meet(self, site: str, incarnation: str, links: Sequence[str], also: Sequence[Row] = ()) -> bool:
         """Note another node's incarnation; True when its store is another one than before: then every open

@@ -10,7 +10,7 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 
 from qorridor.adapters.wire import openssl
-from qorridor.base.errors import OutsideError
+from qorridor.base.errors import OutsideError, words_of
 
 POST_QUANTUM_GROUPS = "X25519MLKEM768:SecP384r1MLKEM1024"
 DEFAULT_GROUP = "X25519MLKEM768"
@@ -67,7 +67,14 @@ def _trust(context: SSL.Context, bundle: Path, revoked: Path | None) -> None:
     store = context.get_cert_store()
     if store is None:  # pragma: no cover - OpenSSL always gives a new context a store
         raise OutsideError("Q-KME-041", "OpenSSL gave no certificate store", "reinstall pyOpenSSL")
-    for anchor in x509.load_pem_x509_certificates(bundle.read_bytes()):
+    try:
+        anchors = x509.load_pem_x509_certificates(bundle.read_bytes())
+    except (OSError, ValueError) as error:
+        raise OutsideError(
+            "Q-KME-041", f"cannot read the certificates that others are verified with: {words_of(error)}",
+            "enrol again, or correct the file", str(bundle),
+        ) from error  # fmt: skip
+    for anchor in anchors:
         store.add_cert(crypto.X509.from_cryptography(anchor))
     flags = crypto.X509StoreFlags.PARTIAL_CHAIN
     if revoked is not None and revoked.is_file():

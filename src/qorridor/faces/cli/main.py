@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import click
 
+from qorridor.base import interruption
 from qorridor.base.errors import Interrupted, QorridorError
 from qorridor.faces.cli.options import no_dry_run, store
 from qorridor.faces.cli.session import Session
@@ -161,6 +162,7 @@ class _Interrupt(BaseException):
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    interruption.came = True
     raise _Interrupt
 
 
