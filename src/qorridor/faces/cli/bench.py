@@ -30,6 +30,15 @@ def distill(session: Session, frames: int) -> None:
     _show(session, "distill", bench_distill(frames, session.random_state or 1, _teller(session)))
 
 
+@command.command(help="Sifted to secret key, both parties as processes of their own.")
+@click.pass_obj
+def chain(session: Session) -> None:
+    """Print every figure with its conditions."""
+    from qorridor.app.bench_chain import bench_chain  # noqa: PLC0415 - keeps help cheap
+
+    _show(session, "chain", bench_chain(session.random_state or 1, _teller(session)))
+
+
 @command.command(help="Detections that the link simulator draws per processor second.")
 @click.pass_obj
 def photonics(session: Session) -> None:
