@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from qorridor.base.errors import LinkError
 from qorridor.distill.block import Settings
 from qorridor.distill.codec import Names
-from qorridor.distill.finite_key import Counts, Security, Source, entropy, key_length
+from qorridor.distill.finite_key import Counts, Security, Source, key_length
+from qorridor.distill.reconciliation import CASCADE, disclosure_cap
 from qorridor.distill.record import charge
 from qorridor.distill.verification import TAG_BITS
 from qorridor.estate.drivers import SimulatorLink
@@ -20,8 +21,6 @@ from qorridor.plan.spans import parameters
 
 N_KEY = 1_000_000
 """Detections of the key basis in a block."""
-EFFICIENCY_CAP = 1.07
-"""Reconciliation efficiency f that the cap of the leakage allows for; Cascade reaches 1.04 to 1.06."""
 
 
 def preset_of(estate: Estate, link: str) -> str:
@@ -97,15 +96,17 @@ def expected(model: LinkParameters, n_key: int) -> Expected:
     return Expected(Counts(_three(key), _three(test), _three(wrong)), qber)
 
 
-def promised(source: Source, security: Security, seen: Expected, n_key: int) -> tuple[int, int]:
+def promised(
+    source: Source, security: Security, seen: Expected, n_key: int, engine: str = CASCADE
+) -> tuple[int, int]:
     """(l_fixed, leak_cap) in bits, configured before the block is seen as a fixed-length proof asks for.
 
     The margins leave room for five standard deviations, one per cent of drift in the counts and a
-    tenth in the errors; a block that is worse is given up. 0 for the length where nothing is left.
+    tenth in the errors; a block that is worse is given up. 0 for the length where nothing is left. `engine`
+    is how the ends reconcile.
     """
     wrong = 1.1 * seen.qber + 5 * math.sqrt(seen.qber / n_key)
-    each_way = EFFICIENCY_CAP * n_key * entropy(min(wrong, 0.5))
-    cap = math.ceil(charge(security, math.ceil(each_way), TAG_BITS))
+    cap = charge(security, *disclosure_cap(engine, n_key, min(wrong, 0.5)), TAG_BITS)
     counts = Counts(
         _three(_fewer(seen.counts.n_key)), _three(_fewer(seen.counts.n_test)),
         _three([1.1 * m + 5 * math.sqrt(m) for m in seen.counts.m_test]),

@@ -28,14 +28,14 @@ from qorridor.distill.ldpc_code import Code, Indices, make_code
 FRAME = 65536
 COLUMNS = 256
 TAG_BITS = 32
-QBER_LEAST, QBER_MOST = 0.005, 0.12
+QBER_LEAST, QBER_MOST = 0.008, 0.12
 """Error rates that the codes are made for; others are clipped."""
-THRESHOLDS = ((0.005, 1.20), (0.01, 1.125), (0.02, 1.105), (0.05, 1.09), (0.12, 1.09))
-"""Efficiency f that decoding needs on frames that are not remarkable, per error rate."""
+THRESHOLDS = (0.008, 0.01, 0.02, 0.05, 0.12), (1.14, 1.125, 1.105, 1.09, 1.09)
+"""Error rates, and the efficiency f that decoding needs there on frames that are not remarkable."""
 MARGIN = 0.8
 SPARE = 4.0
 ROUNDS = 60
-_MOST_CHECKS = 0.75
+_ROWS_LEAST, _CHECKS_MOST = 4, 0.75  # per column
 
 
 def kernels() -> ModuleType:
@@ -46,51 +46,67 @@ def kernels() -> ModuleType:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
+    """Sizes, in bits: a frame, a circulant (`lift`), the parities disclosed first; and how many rows can be split."""
+
+    frame: int
+    lift: int
+    checks: int
+    split: int
+
+    @property
+    def more(self) -> int:
+        """Parities that a frame which resists is told in addition."""
+        return self.split * self.lift
+
+
+@dataclass(frozen=True)
+class Plan(Layout):
     """Public layout of one reconciliation, the same at both ends: a function of n, q, and the frame's size.
 
-    `checks` parities of each frame of `frame` bits are disclosed first, of the last row of the code maybe only
-    some; `split` rows, spread evenly, can be split.
+    Of the last row of the code maybe only some checks are disclosed.
     """
 
     size: int
     qber: float
-    frame: int
     code: Code
-    checks: int
-    split: int
 
     @property
     def frames(self) -> int:
         """Number of frames."""
         return -(-self.size // self.frame)
 
-    @property
-    def more(self) -> int:
-        """Parities that a frame which resists is told in addition."""
-        return self.split * self.code.lift
-
     @cached_property
     def split_rows(self) -> NDArray[np.int64]:
-        """Rows that can be split; never the last, of which some checks may be unknown."""
-        return np.arange(self.split) * (self.code.rows - 1) // max(1, self.split)
+        """Rows that can be split, spread evenly; never the last, of which some checks may be unknown."""
+        return np.arange(self.split) * (self.code.rows - 1) // self.split
 
     def bits_of(self, frame: int) -> slice:
         """Where the bits of a frame stand in the block."""
         return slice(frame * self.frame, min(self.size, (frame + 1) * self.frame))
 
 
-def make_plan(size: int, qber: float, most: int = FRAME, columns: int = COLUMNS) -> Plan:
-    """Layout for `size` bits at an expected error rate of `qber`, in frames of `most` bits at most."""
-    qber = min(QBER_MOST, max(QBER_LEAST, qber))
+def lay_out(size: int, qber: float, most: int = FRAME, columns: int = COLUMNS) -> Layout:
+    """Sizes for `size` bits at an expected error rate of `qber`, in frames of `most` bits at most."""
+    qber = _made_for(qber)
     frame = -(-size // -(-size // most))
     lift = -(-frame // columns)
     varies = math.sqrt(qber * (1 - qber) * frame) * math.log2((1 - qber) / qber)
-    wanted = float(np.interp(qber, *zip(*THRESHOLDS, strict=True))) * frame * entropy(qber) + MARGIN * varies
-    checks = math.ceil(min(wanted, _MOST_CHECKS * columns * lift))
-    rows = max(4, -(-checks // lift))
-    split = min(rows - 1, math.ceil(SPARE * varies / lift))
-    return Plan(size, qber, frame, make_code(rows, columns, lift), checks, split)
+    wanted = float(np.interp(qber, *THRESHOLDS)) * frame * entropy(qber) + MARGIN * varies
+    checks = math.ceil(max(_ROWS_LEAST * lift, min(wanted, _CHECKS_MOST * columns * lift)))
+    rows = -(-checks // lift)
+    return Layout(frame, lift, checks, min(rows - 1, math.ceil(SPARE * varies / lift)))
+
+
+def make_plan(size: int, qber: float, most: int = FRAME, columns: int = COLUMNS) -> Plan:
+    """Layout and code for `size` bits, as `lay_out`."""
+    sizes = lay_out(size, qber, most, columns)
+    code = make_code(-(-sizes.checks // sizes.lift), columns, sizes.lift)
+    return Plan(sizes.frame, sizes.lift, sizes.checks, sizes.split, size, _made_for(qber), code)
+
+
+def _made_for(qber: float) -> float:
+    return min(QBER_MOST, max(QBER_LEAST, qber))
 
 
 def tag_words(seed: bytes, plan: Plan) -> NDArray[np.uint32]:
@@ -144,21 +160,18 @@ class Layers:
 def layers(plan: Plan, first: Bits, more: Bits | None) -> Layers:
     """The layers of a frame: `first` and `more` are the differences of what was disclosed."""
     code, loops = plan.code, kernels()
-    rows = np.zeros(code.rows * code.lift, np.int16)
-    rows[: plan.checks] = first
-    limits = np.zeros_like(rows)
-    limits[: plan.checks] = loops.LIMIT
-    rows, limits = (values.reshape(code.rows, code.lift) for values in (rows, limits))
-    begin, end = code.start[0:-1:2], code.start[2::2]
+    odd, limits = (np.zeros((code.rows, code.lift), np.int16) for _ in range(2))
+    odd.ravel()[: plan.checks] = first
+    limits.ravel()[: plan.checks] = loops.LIMIT
+    begin, end = code.start[0:-1:2].copy(), code.start[2::2].copy()
     if more is not None:
         halves, split = more.reshape(plan.split, code.lift).astype(np.int16), plan.split_rows
-        rows, limits, begin, end = rows.copy(), limits.copy(), begin.copy(), end.copy()
-        rows[split] ^= halves
+        odd[split] ^= halves
         begin[split] = code.start[2 * split + 1]
-        rows, limits = np.concatenate([rows, halves]), np.concatenate([limits, limits[split]])
+        odd, limits = np.concatenate([odd, halves]), np.concatenate([limits, limits[split]])
         begin = np.concatenate([begin, code.start[2 * split]])
         end = np.concatenate([end, code.start[2 * split + 1]])
-    return Layers(np.ascontiguousarray(begin), np.ascontiguousarray(end), -rows, limits)
+    return Layers(begin, end, -odd, limits)
 
 
 def channel(plan: Plan, size: int) -> NDArray[np.int16]:

@@ -87,7 +87,7 @@ class _Stream:
 
     def __init__(self, seed: bytes) -> None:
         self._seed, self._block = seed, 0
-        self._numbers = iter(())  # type: Iterator[int]
+        self._numbers: Iterator[int] = iter(())
 
     def below(self, limit: int) -> int:
         """The next number, taken modulo `limit`; the bias is below 2^-20 and harms nothing that is public."""
@@ -112,7 +112,8 @@ class _Maker:
     def run(self) -> Code:
         """Column after column, the lightest first."""
         name = f"{self.rows} {self.columns} {self.lift}"
-        stream, entries = _Stream(self.seed + name.encode()), [[] for _ in range(self.rows)]  # type: ignore[var-annotated]
+        stream = _Stream(self.seed + name.encode())
+        entries: list[list[tuple[int, int]]] = [[] for _ in range(self.rows)]
         for column, degree in enumerate(degrees(self.rows, self.columns)):
             rows = self._choose(column, degree, entries, stream)
             shifts = self._turn(rows, stream)
