@@ -151,6 +151,31 @@ def _layer(
 
 
 @compiled
+def _explains(
+    begin: Indices, end: Indices, column: Indices, shift: Indices, syndromes: Values, limits: Values,
+    posterior: Values,
+) -> bool:  # fmt: skip
+    """Whether every known check holds as the posteriors are now."""
+    lift = posterior.shape[1]
+    parity = np.empty(lift, np.int16)
+    for layer in range(begin.size):
+        _copy(parity, syndromes[layer])
+        for entry in range(begin[layer], end[layer]):
+            bits, by = posterior[column[entry]], shift[entry]
+            _follow(parity[: lift - by], bits[by:])
+            _follow(parity[lift - by :], bits[:by])
+        if _unsatisfied(parity, limits[layer]):
+            return False
+    return True
+
+
+@compiled
+def _follow(parity: Values, values: Values) -> None:
+    for at in range(parity.size):
+        parity[at] = i16(parity[at] ^ values[at])
+
+
+@compiled
 def decode(
     begin: Indices, end: Indices, column: Indices, shift: Indices, syndromes: Values, limits: Values,
     posterior: Values, most: int,
@@ -167,12 +192,12 @@ def decode(
     message = np.zeros((column.size, lift), np.int16)
     work = np.zeros((3 * widest + 4, lift), np.int16)
     for done in range(most):
-        wrong = 0
+        wrong = 0  # checks that failed when their turn came; a bit may have turned since
         for layer in range(begin.size):
             a, b = begin[layer], end[layer]
             wrong += _layer(
                 column[a:b], shift[a:b], syndromes[layer], limits[layer], posterior, message[a:b], work
             )
-        if wrong == 0:
+        if wrong == 0 and _explains(begin, end, column, shift, syndromes, limits, posterior):
             return done
     return -1
