@@ -205,6 +205,13 @@ def test_frames_that_resist_are_left_to_cascade_and_stay_charged():
     assert right.errors.tolist() == sorted(right.errors.tolist())
 
 
+def test_a_small_frame_with_twice_the_errors_goes_to_cascade_too():
+    alice, bob, intensities = keys(2000, 0.06, 5)
+    (left, right), _ = reconcile(alice, bob, intensities, start_message(b"r" * 16, 30_000, LDPC))
+    assert left.entries["frames_failed"] == 1
+    assert np.array_equal(np.flatnonzero(alice ^ bob), right.errors)
+
+
 class Ticking:
     def __init__(self):
         self.at = 0.0
