@@ -250,6 +250,12 @@ def test_ldpc_is_chosen_where_a_message_takes_long_and_the_cap_has_room():
     assert [choose(0.05, 10**6, 0.02, room) for room in (need - 1, need)] == ["quick", LDPC]
 
 
+@pytest.mark.parametrize("qber", [0.008, 0.02, 0.05, 0.11])
+def test_what_cascade_may_disclose_both_ways_is_enough_for_ldpc(qber):
+    for size in (400_000, 10**6, 10**7):
+        assert sum(disclosure_cap(LDPC, size, qber)) <= sum(disclosure_cap("efficient", size, qber))
+
+
 @pytest.mark.parametrize("qber", [0.01, 0.03, 0.08])
 def test_the_cap_of_an_engine_is_above_what_a_block_discloses_and_not_far_above(qber):
     alice, bob, intensities = keys(300_000, qber, 11)

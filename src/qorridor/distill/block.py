@@ -99,7 +99,7 @@ class Endpoint:
     last_slot: int = -1
     qber: float | None = None
     delay: float = 0.0
-    """Seconds that a message takes one way, as the last block's quickest exchange shows."""
+    """Seconds that a message takes one way, at most: the quickest exchange of the last block that had one."""
     software: str = "qorridor"
 
 
@@ -251,7 +251,6 @@ class Block:
         whole.wipe()
         self.record |= {"l": len(self._key), "auth_bits_refilled": 8 * taken, "net_bits": 8 * len(key)}
         self.end.qber, outcome = self._qber, self._finish("RELEASED", key, "")
-        self.end.delay = self._quickest if self._quickest < math.inf else self.end.delay
         self.end.sequence += 1
         return outcome
 
@@ -278,6 +277,7 @@ class Block:
             "stage_seconds": {name: repr(round(value, 6)) for name, value in self._stages.items()},
             "ended": repr(self.end.clock.now()),
         }  # fmt: skip
+        self.end.delay = self._quickest if self._quickest < math.inf else self.end.delay
         self._forget()
         return Outcome(key is not None, block_id, sequence, key, epsilon, self.record, cause)
 
