@@ -202,7 +202,6 @@ def test_frames_that_resist_are_left_to_cascade_and_stay_charged():
     parities = 3 * (plan.checks + plan.more + ldpc.TAG_BITS + 2) + 2 * 96
     assert left.alice - left.bob == parities
     assert left.bob > 1.0 * 140_000 * 0.19
-    assert right.errors.tolist() == sorted(right.errors.tolist())
 
 
 def test_a_small_frame_with_twice_the_errors_goes_to_cascade_too():

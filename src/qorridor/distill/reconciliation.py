@@ -137,7 +137,7 @@ class Reconciliation:
             "masks": cascade.MASKS if told.resisting else 0, "rounds": rounds,
         }  # fmt: skip
         first, second, third = (int(count) for count in wrong)
-        found = np.sort(np.concatenate([np.empty(0, np.int64), *errors]))
+        found = np.concatenate([np.empty(0, np.int64), *errors])
         return Agreement(
             found, (first, second, third), told.disclosed + each_way, each_way, entries, self.quickest
         )
