@@ -37,7 +37,9 @@ ENSEMBLES: tuple[tuple[float, tuple[float, ...]], ...] = (
     (0.460, (0.3800, 0.3548, 0.0992, 0.0799, 0.0860)),
     (0.580, (0.4400, 0.3172, 0.1304, 0.0378, 0.0746)),
 )
-"""Checks per bit, and the share of columns of each degree."""
+"""Checks per bit, and the share of columns of each degree. By density evolution in steps of 0.08, long frames fall
+below one wrong message in 1,000 at f = 1.10, 1.09, and under 1.05 for the others; what frames of 65,536 bits need was
+measured (`ldpc.THRESHOLDS`)."""
 _TRIES_FOUR, _TRIES_SIX = 200, 100
 
 
