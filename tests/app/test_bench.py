@@ -5,13 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from qorridor.app import bench, bench_distill, bench_photonics
+from qorridor.app import bench, bench_distill, bench_ldpc, bench_photonics
 from qorridor.distill.cascade import FRAME
+from qorridor.distill.ldpc import make_plan
 
 
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(bench_distill, "QBERS", (0.02,))
+    monkeypatch.setattr(bench_ldpc, "QBERS", (0.02, 0.05))
     monkeypatch.setattr(bench_distill, "SIZES", (100_000,))
     monkeypatch.setattr(bench_distill, "BATCH", 2)
     monkeypatch.setattr(bench_photonics, "CLICKS", 20_000)
@@ -26,6 +28,33 @@ def test_every_figure_of_distillation_is_there_and_plausible(small):
     assert results["amplification.wrong_bits"].value == 0
     assert results["cascade.throughput"].conditions == {"qber": 0.02, "frame": FRAME, "lock_step": 2}
     assert told[0].startswith("cascade at QBER 2.0%")
+
+
+def test_every_figure_of_the_second_engine_is_there_with_its_conditions(small):
+    told = []
+    results = bench_ldpc.bench_ldpc(4, 1, told.append)
+    named = {(result.name, result.conditions["qber"]): result for result in results}
+    for qber, most in ((0.02, 1.25), (0.05, 1.2)):
+        assert 1.0 < named["ldpc.efficiency", qber].value < most
+        assert named["ldpc.efficiency", qber].conditions == {"qber": qber, "frame": FRAME}
+        assert named["ldpc.frame_error_rate", qber].value == 0
+        assert named["ldpc.frame_error_rate", qber].conditions["frames"] == 4
+        assert named["ldpc.throughput", qber].value > 0
+    assert named["ldpc.speedup", 0.02].value > 1
+    assert told == ["ldpc at QBER 2.0%", "ldpc at QBER 5.0%", "ldpc against the plain reference"]
+
+
+def test_a_frame_that_resists_is_charged_with_more_and_one_that_fails_with_all_of_it():
+    plan = make_plan(FRAME, 0.05)
+    disclosed = []
+    for errors in (3000, 3400, 5000):
+        wrong = np.zeros(FRAME, np.uint8)
+        wrong[np.random.default_rng(4).choice(FRAME, errors, replace=False)] = 1
+        tally = bench_ldpc.Tally()
+        tally.add(wrong, plan)
+        disclosed.append((tally.told_more, tally.failed, tally.disclosed))
+    first = plan.checks + 33
+    assert disclosed == [(0, 0, first), (1, 0, first + plan.more + 1), (1, 1, first + plan.more + 1 + FRAME)]
 
 
 def test_a_frame_with_an_error_left_is_failed_and_charged_whole():

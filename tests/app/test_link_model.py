@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qorridor.app.link_model import expected, link_parameters, link_settings
+from qorridor.app.link_model import expected, link_parameters, link_settings, promised
 from qorridor.base.errors import LinkError
 from qorridor.distill.finite_key import Counts, entropy, key_length
+from qorridor.distill.reconciliation import LDPC
 from qorridor.estate.read import parse
 
 TEXT = (Path(__file__).parents[2] / "examples" / "meridian" / "estate.toml").read_text()
@@ -56,6 +57,14 @@ def test_the_length_is_fixed_beforehand_and_an_ordinary_block_keeps_the_promise(
         wrong = rng.binomial(settings.n_key, seen.qber)
         spent = 2 * 1.06 * settings.n_key * entropy(wrong / settings.n_key) + 128
         assert spent <= settings.leak_cap
+
+
+def test_a_link_that_reconciles_one_way_promises_more_because_one_end_discloses_nothing():
+    settings = link_settings(DEMO, "london-hayes")
+    seen = expected(link_parameters(DEMO, "london-hayes"), settings.n_key)
+    length, cap = promised(settings.source, settings.security, seen, settings.n_key, LDPC)
+    assert length > 1.1 * settings.l_fixed
+    assert 1.1 * settings.n_key * entropy(seen.qber) < cap < 0.8 * settings.leak_cap
 
 
 @pytest.mark.parametrize(("fraction", "kept"), [(0.0, True), (0.02, False), (0.25, False)])

@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from qorridor.app.bench import Progress, Result, cpu_seconds
+from qorridor.app.bench_ldpc import bench_ldpc
 from qorridor.base.canonical import Json
 from qorridor.distill.amplification import amplify
 from qorridor.distill.bits import Bits
@@ -27,6 +28,8 @@ SIZES = (10**6, 10**7)
 """Bits of a block before privacy amplification."""
 BATCH = 32
 """Frames in lock-step."""
+LDPC_SHARE = 16
+"""One frame of so many is decoded by the second engine: it takes longer, and its errors are less rare."""
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ def bench_distill(frames: int, seed: int, tell: Progress) -> list[Result]:
         results += _cascade(qber, frames, np.random.default_rng(seed))
     tell("cascade against the plain reference")
     results.append(_against_reference(np.random.default_rng(seed)))
+    results += bench_ldpc(-(-frames // LDPC_SHARE), seed, tell)
     for size in SIZES:
         tell(f"privacy amplification of {size:,} bits")
         results.append(_amplification(size, np.random.default_rng(seed)))

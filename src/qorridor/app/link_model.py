@@ -10,11 +10,11 @@ from qorridor.estate.drivers import SimulatorLink
 from qorridor.estate.model import Estate
 from qorridor.photonics.expectation import expect
 from qorridor.photonics.parameters import LinkParameters
-from qorridor.plan.finite_blocks import EFFICIENCY_CAP, N_KEY, Expected, expected, promised
+from qorridor.plan.finite_blocks import N_KEY, Expected, expected, promised
 from qorridor.plan.spans import parameters
 
 __all__ = [
-    "EFFICIENCY_CAP", "N_KEY", "Expected", "expected", "link_parameters", "link_settings", "patience", "preset_of",
+    "N_KEY", "Expected", "expected", "link_parameters", "link_settings", "patience", "preset_of",
     "promised",
 ]  # fmt: skip
 

@@ -11,14 +11,15 @@ import numpy as np
 
 from qorridor.base import cbor
 from qorridor.base.secret import Secret
-from qorridor.distill import cascade, record
+from qorridor.distill import record
 from qorridor.distill.aborts import BlockAbort, Cause
 from qorridor.distill.amplification import amplify
 from qorridor.distill.authentication import SIGNED, Authenticator, forgery_bound
 from qorridor.distill.bits import Bits, pack, unpack
 from qorridor.distill.channel import Channel, Steps
-from qorridor.distill.codec import Direction, Kind, Names, join, split
+from qorridor.distill.codec import Direction, Names, join, split
 from qorridor.distill.finite_key import Bound, Counts, Security, Source, entropy, key_length
+from qorridor.distill.reconciliation import Agreement, Reconciliation, choose, start_message
 from qorridor.distill.sifting import Sifted
 from qorridor.distill.verification import TAG_BITS, collision_bound
 
@@ -98,7 +99,7 @@ class Endpoint:
     last_slot: int = -1
     qber: float | None = None
     delay: float = 0.0
-    """Seconds that a message takes one way, as the last block's quickest exchange shows."""
+    """Seconds that a message takes one way, at most: the quickest exchange of the last block that had one."""
     software: str = "qorridor"
 
 
@@ -130,11 +131,12 @@ class Block:
     epsilon_auth: float = 0.0
     _counts: Counts | None = None
     _bound: Bound | None = None
-    _each_way: int = 0
+    _leak: tuple[int, int] = (0, 0)
     _qber: float | None = None
     _key: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
     _stages: dict[str, float] = field(default_factory=dict)
     _mark: float = 0.0
+    _quickest: float = math.inf
     _tags: int = 0
 
     def __post_init__(self) -> None:
@@ -179,44 +181,38 @@ class Block:
         self._require_key(self._bound)
 
     def expected_qber(self) -> int:
-        """Error rate for the layout of Cascade in millionths: the exact one of the block before or this
+        """Error rate for the layout of reconciliation in millionths: the exact one of the block before or this
         block's test basis, whichever is larger (too large costs little, too small many messages)."""
         before = self.end.qber if self.end.qber is not None else self.end.settings.start_qber
         return int(1e6 * min(0.25, max(0.001, before, self._test_qber())))
 
     def reconcile_message(self) -> bytes:
-        """Payload of `reconcile`: the public seed, the error rate for the layout, the profile."""
-        profile = cascade.profile_for(self.end.delay)
-        rate = self.expected_qber().to_bytes(4, "big")
-        return join([self.end.entropy.draw(16), rate, profile.name.encode()])
+        """Payload of `reconcile`: the public seed, the error rate for the layout, the engine."""
+        rate, cap = self.expected_qber(), self.end.settings.leak_cap
+        room = None if cap is None else cap - TAG_BITS
+        name = choose(self.end.delay, len(self.bits), rate / 1e6, room)
+        return start_message(self.end.entropy.draw(16), rate, name)
 
     def reconcile(self, start: bytes) -> Steps[None]:
-        """Symmetric Cascade over the channel as `start` lays it out; corrects the receiver's bits."""
-        seed, rate, name = split(start, 3)
-        profile = cascade.PROFILES.get(name.decode("ascii", "replace"))
-        if profile is None or len(seed) != 16:
-            raise BlockAbort(Cause.PROTOCOL, "the peer reconciles in an unknown way")
-        self.record |= {"profile": profile.name}
-        plan = cascade.make_plan(len(self.bits), int.from_bytes(rate, "big") / 1e6, seed, profile)
-        engine = cascade.reconcile(self.bits, plan)
-        own, clock, shortest = next(engine), self.end.clock, math.inf
-        while True:
-            began = clock.monotonic()
-            theirs = yield from self.channel.exchange(Kind.PARITY, pack(own))
-            shortest = min(shortest, clock.monotonic() - began)
-            try:
-                own = engine.send(unpack(theirs, len(own)))
-            except StopIteration as stop:
-                self.end.delay = shortest
-                self._corrected(stop.value)
-                return
+        """Reconciliation over the channel as `start` lays it out; corrects the receiver's bits."""
+        work = Reconciliation(self.channel, self.end.clock, self.bits, self.sifted.key_intensities())
+        result = yield from work.run(start)
+        self._quickest = min(self._quickest, result.quickest)
+        self._corrected(result)
+
+    def timed(self, wait: Steps[bytes]) -> Steps[bytes]:
+        """Wait for the answer to what was just sent: half of it is how long a message takes, at most."""
+        began = self.end.clock.monotonic()
+        message = yield from wait
+        self._quickest = min(self._quickest, (self.end.clock.monotonic() - began) / 2)
+        return message
 
     def length(self) -> int:
         """Key length of this block in bits; raises BlockAbort(no-key) for 0."""
         settings = self.end.settings
-        charged = record.charge(settings.security, self._each_way, TAG_BITS)
+        charged = record.charge(settings.security, *self._leak, TAG_BITS)
         spare = 0 if settings.leak_cap is None else settings.leak_cap - charged
-        self.record |= record.leak_entries(settings.security, self._each_way, TAG_BITS + max(0, spare))
+        self.record |= record.leak_entries(settings.security, *self._leak, TAG_BITS + max(0, spare))
         if spare < 0:
             raise BlockAbort(Cause.NO_KEY, f"{charged} bits of leakage exceed the cap")
         charged += spare
@@ -281,6 +277,7 @@ class Block:
             "stage_seconds": {name: repr(round(value, 6)) for name, value in self._stages.items()},
             "ended": repr(self.end.clock.now()),
         }  # fmt: skip
+        self.end.delay = self._quickest if self._quickest < math.inf else self.end.delay
         self._forget()
         return Outcome(key is not None, block_id, sequence, key, epsilon, self.record, cause)
 
@@ -289,17 +286,16 @@ class Block:
         self.bits[:] = 0
         self._key[:] = 0
 
-    def _corrected(self, result: cascade.Reconciled) -> None:
+    def _corrected(self, result: Agreement) -> None:
         if self.direction == Direction.TO_TRANSMITTER:
             self.bits[result.errors] ^= 1
-        self._each_way, wrong = result.bits_each_way, len(result.errors)
-        self._qber = wrong / len(self.bits)
-        self.record |= record.count_entries(self._known(), self.sifted.key_errors(result.errors))
+        self._leak, wrong, size = (result.alice, result.bob), sum(result.wrong), len(self.bits)
+        self._qber = wrong / size
+        self.record |= record.count_entries(self._known(), result.wrong)
         self.record |= {
-            "f_ec": repr(round(record.efficiency(self._each_way, wrong, len(self.bits)), 6)),
-            "frames": -(-len(self.bits) // cascade.FRAME), "frames_failed": 0, "passes": 2,
-            "masks": cascade.MASKS, "rounds": result.rounds,
-        }  # fmt: skip
+            **result.entries,
+            "f_ec": repr(round(record.efficiency(result.alice, wrong, size), 6)),
+        }
         if collision_bound(len(self.bits)) > self.end.settings.security.eps_cor:
             raise BlockAbort(Cause.VERIFICATION, "the block is too long for its verification tag")
         self.stage("reconcile")

@@ -36,6 +36,8 @@ class Kind(IntEnum):
     COMMIT = 11
     DONE = 12
     ABORT = 13
+    SYNDROME = 14  # with FRAMES the other way of reconciling, in place of PARITY
+    FRAMES = 15
 
 
 class Direction(IntEnum):

@@ -5,8 +5,8 @@
          <------------------------- DETECTIONS slots and bases          } until n_key
     SIFT ------------------------->            match, intensity, test   } are sifted
          <------------------------- ESTIMATE   test bits, counts
-    RECONCILE -------------------->            seed, error rate, profile
-    PARITY <---------------------> PARITY      symmetric Cascade
+    RECONCILE -------------------->            seed, error rate, engine
+    PARITY <---------------------> PARITY      symmetric Cascade, or SYNDROME and FRAMES (ldpc_exchange)
     VERIFY ----------------------->            hash key, tag
          <------------------------- VERDICT
     AMPLIFY ---------------------->            length, proof, Toeplitz seed
@@ -86,7 +86,7 @@ def _transmit(block: Block) -> Steps[None]:
     yield from block.reconcile(start)
     key = end.entropy.draw(16)
     yield from channel.send(Kind.VERIFY, join([key, block_tag(key, block.bits)]))
-    if (yield from channel.receive(Kind.VERDICT)) != b"equal":
+    if (yield from block.timed(channel.receive(Kind.VERDICT))) != b"equal":
         raise BlockAbort(Cause.VERIFICATION, "the peer holds another key after reconciliation")
     block.stage("verify")
     length = block.length()
@@ -169,7 +169,7 @@ def _authenticate_transmitter(block: Block) -> Steps[None]:
     yield from channel.send(Kind.AUTH, block.sign())
     block.verify((yield from channel.receive(Kind.AUTH)))
     yield from channel.send(Kind.COMMIT, block.sign())
-    message = yield from channel.last()
+    message = yield from block.timed(channel.last())
     block.verify(message[-COPIES * SIGNED :])
     block.stage("authenticate")
 

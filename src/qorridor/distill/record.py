@@ -56,26 +56,26 @@ def bound_entries(bound: Bound) -> Record:
     }  # fmt: skip
 
 
-def leak_entries(security: Security, each_way: int, other: int) -> Record:
-    """Disclosed bits: parities of either end, and the rest: the verification tag and, in fixed-length
+def leak_entries(security: Security, alice: int, bob: int, other: int) -> Record:
+    """Disclosed bits: those of reconciliation, and the rest: the verification tag and, in fixed-length
     mode, what is missing to the cap."""
     return {
-        "leak_alice": each_way, "leak_bob": each_way, "leak_other": other,
-        "leak_charged": charge(security, each_way, other),
+        "leak_alice": alice, "leak_bob": bob, "leak_other": other,
+        "leak_charged": charge(security, alice, bob, other),
     }  # fmt: skip
 
 
-def charge(security: Security, each_way: int, other: int) -> int:
-    """Bits to subtract under the leak rule when either end disclosed `each_way` parities."""
-    return (each_way if security.leak_rule == ALICE_ONLY else 2 * each_way) + other
+def charge(security: Security, alice: int, bob: int, other: int) -> int:
+    """Bits to subtract under the leak rule when reconciliation has disclosed so many of either end."""
+    return alice + (0 if security.leak_rule == ALICE_ONLY else bob) + other
 
 
-def efficiency(each_way: int, wrong: int, size: int) -> float:
-    """f: one end's disclosed bits over the Shannon limit n h(q); 0 without errors."""
+def efficiency(alice: int, wrong: int, size: int) -> float:
+    """f: Alice's disclosed bits over the Shannon limit n h(q); 0 without errors."""
     if not 0 < wrong < size:
         return 0.0
     q = wrong / size
-    return each_way / size / (-q * math.log2(q) - (1 - q) * math.log2(1 - q))
+    return alice / size / (-q * math.log2(q) - (1 - q) * math.log2(1 - q))
 
 
 def recompute_length(record: Record) -> int:

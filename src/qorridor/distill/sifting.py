@@ -115,9 +115,9 @@ class Sifted:
         wrong = self.test_bits() != self.peer_test
         return _per_intensity(self.intensities[self.bases == TEST][wrong])
 
-    def key_errors(self, positions: Places) -> Triple:
-        """Errors per intensity in the key basis, from the error pattern of the reconciliation."""
-        return _per_intensity(self.intensities[self.bases == KEY][positions])
+    def key_intensities(self) -> Bits:
+        """Intensity of each bit of the key basis."""
+        return np.asarray(self.intensities[self.bases == KEY], np.uint8)
 
     def wipe(self) -> None:
         """Overwrite the bits."""

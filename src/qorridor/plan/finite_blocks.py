@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qorridor.base.errors import LinkError
 from qorridor.distill.finite_key import DEFAULTS, Bound, Counts, Security, Source, entropy, key_length
+from qorridor.distill.reconciliation import CASCADE, disclosure_cap
 from qorridor.distill.record import charge
 from qorridor.distill.verification import TAG_BITS
 from qorridor.photonics.expectation import LinkExpectation, expect, observe
@@ -15,8 +16,6 @@ from qorridor.photonics.parameters import LinkParameters
 
 N_KEY = 1_000_000
 """Detections of the key basis in a block, unless said otherwise."""
-EFFICIENCY_CAP = 1.07
-"""Reconciliation efficiency f that the cap of the leakage allows for; Cascade reaches 1.04 to 1.06."""
 LEAST_BLOCK, MOST_BLOCK = 1_000, 100_000_000
 
 
@@ -50,20 +49,24 @@ def _counted(
     return Expected(Counts(tuple(key), tuple(test), *wrong), math.fsum(wrong[1]) / n_key)
 
 
-def promised(source: Source, security: Security, seen: Expected, n_key: int) -> tuple[int, int]:
+def promised(
+    source: Source, security: Security, seen: Expected, n_key: int, engine: str = CASCADE
+) -> tuple[int, int]:
     """(l_fixed, leak_cap) in bits, configured before the block is seen as a fixed-length proof asks for.
 
     The margins leave room for five standard deviations, one per cent of drift in the counts and a
-    tenth in the errors; a block that is worse is given up. 0 for the length where nothing is left.
+    tenth in the errors; a block that is worse is given up. 0 for the length where nothing is left. `engine`
+    is how the ends reconcile.
     """
-    bound, cap = _with_margins(source, security, seen, n_key)
+    bound, cap = _with_margins(source, security, seen, n_key, engine)
     return bound.length // 8 * 8, cap
 
 
-def _with_margins(source: Source, security: Security, seen: Expected, n_key: float) -> tuple[Bound, int]:
+def _with_margins(
+    source: Source, security: Security, seen: Expected, n_key: float, engine: str = CASCADE
+) -> tuple[Bound, int]:
     wrong = 1.1 * seen.qber + 5 * math.sqrt(seen.qber / n_key)
-    each_way = EFFICIENCY_CAP * n_key * entropy(min(wrong, 0.5))
-    cap = math.ceil(charge(security, math.ceil(each_way), TAG_BITS))
+    cap = charge(security, *disclosure_cap(engine, round(n_key), min(wrong, 0.5)), TAG_BITS)
     counts = seen.counts
     worse = Counts(
         _fewer(counts.n_key), _fewer(counts.n_test), _more(counts.m_test),
@@ -141,7 +144,7 @@ def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins
     else:
         seen = _counted(link, n_key, model.gains, model.errors)
         each_way = link.reconciliation * n_key * entropy(min(0.5, seen.qber))
-        leak = math.ceil(charge(security, 1, 0) * each_way)
+        leak = math.ceil(charge(security, 1, 1, 0) * each_way)
         bound = key_length(source, seen.counts, security, leak)
         length = bound.length
     time = n_key / _sifted(link, model, vetoed=margins)

@@ -55,7 +55,7 @@ class SqliteStore(RowStore):
         if self._epochs.missing and not self.was_restored:  # the database is older than its epochs' keys
             self.incarnation, self.was_restored = schema.renew_incarnation(database, folder), True
         rolls = Rolls(database, self._epochs, clock)
-        writer = Writer(database, rolls, clock, source, journalled)
+        writer = Writer(database, folder, rolls, clock, source, journalled)
         super().__init__(database, rolls, writer, Outbox(database), clock)
         self._blocks = Blocks(database, self._epochs, schema.settle_identity(database, self.incarnation))
         self._keys = Keys(database, self._blocks, self._epochs, self._outbox, clock)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 from qorridor.adapters.stores import schema
@@ -18,6 +20,8 @@ from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 
 Result = TypeVar("Result")
+ROOM = 128 * 1024
+"""Bytes that a disk has left when it is full no longer."""
 
 
 class Labels(dict[str, bool]):
@@ -30,18 +34,18 @@ class Labels(dict[str, bool]):
 
 
 class Writer:
-    """Runs work on the database one by one; events are numbered after the `journalled` ones."""
+    """Runs work on the database of `folder` one by one; events are numbered after the `journalled` ones."""
 
     def __init__(
-        self, database: sqlite3.Connection, rolls: Rolls, clock: Clock, source: str, journalled: int
-    ) -> None:
-        self._db = database
+        self, database: sqlite3.Connection, folder: Path, rolls: Rolls, clock: Clock, source: str, journalled: int
+    ) -> None:  # fmt: skip
+        self._db, self._folder = database, folder
         self._rolls = rolls
         self._clock = clock
         self._source = source
         self._journalled = journalled
         self.trouble: OutsideError | None = None
-        """Why the newest write failed; None once one has succeeded again."""
+        """Why the newest write failed; None once one has succeeded and there is room for more."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
 
     async def run(self, work: Callable[[], Result]) -> Result:
@@ -74,8 +78,13 @@ class Writer:
             if self._db.in_transaction:  # a full disk has rolled back by itself
                 self._db.execute("ROLLBACK")
             raise
-        if self._db.total_changes > before:
+        if self.trouble is not None and self._db.total_changes > before and self._has_room():
             self.trouble = None
+
+    def _has_room(self) -> bool:
+        """A write that fitted into the log as it lies there shows nothing on a disk that is still full."""
+        disk = os.statvfs(self._folder)
+        return disk.f_bavail * disk.f_frsize >= ROOM
 
     def record(self, rows: Sequence[Row], labels: Labels) -> None:
         """Write rows inside the transaction that is open."""
