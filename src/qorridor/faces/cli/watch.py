@@ -33,15 +33,19 @@ if TYPE_CHECKING:
 @click.pass_obj
 def command(session: Session, folder: Path | None, *, once: bool, diagnosis: Path | None) -> None:
     """With --json one line per node and second."""
-    import asyncio  # noqa: PLC0415 - keeps help cheap
-    import contextlib  # noqa: PLC0415
+    import contextlib  # noqa: PLC0415 - keeps help cheap
 
+    from qorridor.app import process  # noqa: PLC0415
     from qorridor.app.run_folder import find_run  # noqa: PLC0415
+    from qorridor.base.errors import Interrupted  # noqa: PLC0415
 
     run = find_run(folder)
-    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+    with contextlib.suppress(Interrupted), contextlib.ExitStack() as stack:  # a signal is how it ends
         show = _live(stack) if sys.stdout.isatty() and not (once or session.as_json) else _lines(session)
-        asyncio.run(_watch(run, show, None if session.dry_run else diagnosis, once=once))
+        file = None if session.dry_run else diagnosis
+        process.run_until_signalled(
+            lambda stop: process.unless(stop, _watch(run, show, file, once=once), lambda: None)
+        )
 
 
 async def _watch(run: Path, show: Show, file: Path | None, *, once: bool) -> None:
