@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from qorridor.app import bench, bench_distill, bench_ldpc, bench_photonics
+from qorridor.app import bench, bench_chain, bench_distill, bench_ldpc, bench_photonics
+from qorridor.base.errors import LinkError
 from qorridor.distill.cascade import FRAME
 from qorridor.distill.ldpc import make_plan
 
@@ -80,3 +81,22 @@ def test_the_document_names_the_machine_and_is_json(small):
         (a, b) for a in (6.9, 20.0, 30.0) for b in (0.0, 0.25)
     }
     assert all(told["dead_time_s"] > 0 and told["afterpulse"] > 0 and told["drift"] for told in shown)
+
+
+@pytest.mark.slow
+def test_the_chain_is_measured_with_a_process_for_each_party():
+    told = []
+    results = bench_chain.bench_chain(1, told.append, ((1_000_000, 0.0),))
+    named = {result.name: result for result in results}
+    assert set(named) == {"chain.throughput", "chain.processor", "chain.memory"}
+    assert all(result.value > 0 for result in results)
+    assert named["chain.throughput"].conditions["n"] == 1_000_000
+    assert named["chain.throughput"].conditions["messages"] > 100
+    assert named["chain.memory"].value < 1e9
+    assert told == ["1,000,000 bits, 0 ms a message"]
+
+
+def test_a_chain_whose_block_yields_no_key_says_so(monkeypatch):
+    monkeypatch.setattr(bench_chain, "_heard", lambda *_: None)
+    with pytest.raises(LinkError, match="no answer"):
+        bench_chain._pair(1_000_000, 0.0, 1)

@@ -316,7 +316,7 @@ class Block:
             raise BlockAbort(Cause.PROTOCOL, "the block has no counts yet")
         return self._counts
 
-    def _tagged(self, direction: Direction, transcript: bytes) -> bytes:
+    def _tagged(self, direction: Direction, transcript: memoryview) -> bytes:
         sender, receiver = self.end.settings.names.pair(direction)
         block_id, sequence = self.channel.block
         self._tags += 1

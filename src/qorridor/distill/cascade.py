@@ -202,7 +202,7 @@ class _Engine:
 
     def _odd(self) -> tuple[int, Places]:
         for which in (0, 1):
-            odd = np.flatnonzero(self.parities[which])
+            odd = np.flatnonzero(self.parities[which].view(np.bool_))  # many times faster than on bytes
             if len(odd):
                 return which, odd
         return 0, np.empty(0, np.int64)
