@@ -348,7 +348,7 @@ def test_three_supplies_refused_in_a_row_are_a_dry_corridor(organisation, folder
             raise KeySupplyError("Q-KEY-020", "insufficient keys", "wait")
 
         corridor.managers["london"].supply = empty
-        for _ in range(9):
+        for _ in range(12):  # a roll comes every two to three seconds
             await corridor.second()
         return [(str(end.machine.state), end.machine.closed_by) for end in corridor.ends.values()]
 
