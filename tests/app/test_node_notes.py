@@ -126,3 +126,19 @@ def test_a_flood_of_refusals_is_one_record_for_each_address_and_cause(folder, mo
     assert [(record["subject"], record["body"]["more"]) for record in records] == [
         ("192.0.2.1:0", 0), ("192.0.2.2:7", 0), ("192.0.2.1:9", 499),
     ]  # fmt: skip
+
+
+def test_an_alarm_lasts_as_long_as_it_does_whatever_the_wall_clock_says(folder, monkeypatch):
+    async def body(store, notes, clock):
+        real = clock.now
+        notes.alarm("clock", OutsideError("Q-KME-072", "the clock was set", "set it right"))
+        clock.time += 30
+        monkeypatch.setattr(clock, "now", lambda: real() - 3600)
+        notes.over("clock")
+        clock.time += 61
+        notes.alarm("clock", OutsideError("Q-KME-072", "the clock was set again", "set it right"))
+        await until(lambda: not notes._kept)
+
+    records = played(folder, body, monkeypatch)
+    assert [record["type"] for record in records] == ["self.alarm", "self.alarm-over", "self.alarm"]
+    assert records[1]["body"]["seconds"] == 30

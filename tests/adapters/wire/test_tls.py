@@ -595,3 +595,15 @@ def test_every_private_name_of_the_binding_is_there():
 def test_unknown_groups_are_refused():
     with pytest.raises(ValueError, match="does not know"):
         openssl.set_groups(SSL.Context(SSL.TLS_CLIENT_METHOD), "NoSuchGroup")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "gone"])
+def test_a_trust_bundle_that_cannot_be_read_is_named(organisation, folder, damage):
+    bundle = folder / "trust-node.pem"
+    if damage == "garbage":
+        bundle.write_bytes(b"no certificate")
+    london = organisation.enrol("node", "london", "ml-dsa-65")
+    with pytest.raises(OutsideError) as refused:
+        contexts.mutual_server(london.credentials("ml-dsa-65"), bundle)
+    assert refused.value.code == "Q-KME-041"
+    assert refused.value.where == str(bundle)

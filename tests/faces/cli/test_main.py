@@ -140,6 +140,14 @@ def test_completion_is_printed_for_each_shell(capsys, shell):
     assert "_QORRIDOR_COMPLETE" in out
 
 
+def test_completion_answers_json_when_asked(capsys):
+    code, out, _ = run(capsys, "--json", "completion", "bash")
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["shell"] == "bash"
+    assert "_QORRIDOR_COMPLETE" in answer["script"]
+
+
 def test_completion_offers_the_verbs():
     environment = {
         "_QORRIDOR_COMPLETE": "bash_complete",

@@ -112,3 +112,23 @@ def test_a_killed_demo_takes_its_processes_with_it_postgresql_too(moment):
         while left := processes_of(folder):
             assert time.monotonic() < until, left
             time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_node_that_waits_for_its_ticket_ends_at_once():
+    with short_folder() as folder:
+        estate = folder / "estate.toml"
+        estate.write_text((ROOT / "examples/meridian/estate.toml").read_text())
+        child = subprocess.Popen(
+            qorridor("--estate", str(estate), "node", "london", "--state", str(folder / "s"), "--bind", "127.0.0.1"),
+            cwd=folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        until = time.monotonic() + SECONDS
+        while not (folder / "s/pki/request.json").exists():
+            assert child.poll() is None
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        child.terminate()
+        _, words = child.communicate(timeout=20)  # it would wait half a minute for its ticket
+        assert child.returncode == 130
+        assert "Traceback" not in words
