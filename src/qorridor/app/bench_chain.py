@@ -1,8 +1,8 @@
 """`qorridor bench chain`: sifted to secret key with both parties as processes of their own, as on a real link.
 
 The modules are synthetic: both processes draw the same detections of the preset's law, so that nothing but the
-protocol is measured. The clock on the wall runs from the sifted block to the released one; a delay is added to
-each message where it says so.
+protocol is measured. The clock on the wall runs from the sifted block to the released one; where it says so each
+message arrives later by a delay, as over a long fibre: its sender goes on meanwhile.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class _Module:
 
 
 def _drive(end: Endpoint, role: Role, module: _Module, wire: Connection, delay: float) -> Outcome:
-    """Run one party over the wire; each message comes `delay` seconds late."""
+    """Run one party over the wire; each message arrives `delay` seconds after it was sent."""
     steps: Generator[Step, Reply, Outcome] = (transmitter if role == "transmitter" else receiver)(end)
     reply: Reply = None
     while True:
@@ -186,11 +186,13 @@ def _drive(end: Endpoint, role: Role, module: _Module, wire: Connection, delay: 
             return outcome
         match step:
             case Send(message):
-                time.sleep(delay)
+                wire.send(time.monotonic() + delay)  # one clock for both: they run on one machine
                 wire.send_bytes(message)
                 reply = None
             case Receive():
+                due = float(wire.recv())
                 reply = wire.recv_bytes()
+                time.sleep(max(0.0, due - time.monotonic()))
             case Collect(count):
                 reply = module.collect(count)
             case Recall(slots):

@@ -18,7 +18,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -32,13 +31,14 @@ from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.enrolment import Pki, enrol, hosts_of
 from qorridor.app.estate_file import load
+from qorridor.app.kernels import keep_kernels
 from qorridor.app.link_model import N_KEY, link_settings, patience
 from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import canonical_json
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.names import Identity
-from qorridor.distill import cascade
+from qorridor.distill import warm
 from qorridor.distill.block import Outcome
 
 _LOG = logging.getLogger(__name__)
@@ -150,6 +150,7 @@ class LinkEnd:
     async def run(self, stop: asyncio.Event) -> None:
         """Enrol, meet node and peer, distil until `stop` or until the node is gone."""
         options = self.options
+        warming = asyncio.create_task(_warm_up())
         enrolling = enrol(
             options.state / "pki",
             options.state / "ticket.json",
@@ -164,7 +165,7 @@ class LinkEnd:
         tasks = [
             asyncio.create_task(self._gate.listen()),
             asyncio.create_task(self._tell_refusals()),
-            asyncio.create_task(self._serve_link(pki)),
+            asyncio.create_task(self._serve_link(pki, warming)),
             asyncio.create_task(_waits(stop)),
         ]
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -206,8 +207,9 @@ class LinkEnd:
     def _is_peer(self, identity: Identity) -> bool:
         return (identity.kind, identity.name) == ("link", f"{self.options.link}/{self.state.peer_site}")
 
-    async def _serve_link(self, pki: Pki) -> None:
-        """Connect, distil until something ends the connection, connect again."""
+    async def _serve_link(self, pki: Pki, warming: asyncio.Task[None]) -> None:
+        """Connect, distil until something ends the connection, connect again; with every loop compiled."""
+        await warming
         context = contexts.mutual_client(pki.credentials(_ALGORITHM), pki.trust("link"))
         while True:
             async with contextlib.AsyncExitStack() as opened:
@@ -289,6 +291,12 @@ async def _dial_node(path: Path) -> frames.Channel:
     return await frames.dial_unix(path)
 
 
+async def _warm_up() -> None:
+    """Compile beside enrolment and greetings; a stop waits for one stage at most."""
+    for stage in warm.STAGES:
+        await asyncio.to_thread(stage)
+
+
 async def _waits(stop: asyncio.Event) -> None:
     await stop.wait()
 
@@ -311,6 +319,5 @@ def main(options: LinkOptions) -> None:
     """Entry of the process; it ends with its node."""
     process.harden()
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not os.access(Path(cascade.__file__).parent, os.W_OK):  # an installation that may not be written to
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(options.state.resolve() / "kernels"))
+    keep_kernels(options.state)
     process.run_until_signalled(LinkEnd(options).run)

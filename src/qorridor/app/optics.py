@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -30,10 +29,10 @@ from qorridor.adapters.wire import frames
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.app import process
 from qorridor.app.estate_file import load
+from qorridor.app.kernels import keep_kernels
 from qorridor.app.link_model import link_parameters
 from qorridor.app.run_folder import announce
 from qorridor.base.errors import LinkError
-from qorridor.photonics import sampler
 from qorridor.photonics.causes import CAUSES
 from qorridor.photonics.drift import Drift, Rates
 from qorridor.photonics.events import Basis, Conditions, Light
@@ -312,6 +311,5 @@ def main(estate_file: Path, link: str, state: Path, seed: int | None = None) -> 
     """Entry of the process."""
     process.harden()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not os.access(Path(sampler.__file__).parent, os.W_OK):  # an installation that may not be written to
-        os.environ.setdefault("NUMBA_CACHE_DIR", str(state.resolve() / "kernels"))
+    keep_kernels(state)
     process.run_until_signalled(lambda stop: run_optics(estate_file, link, state, seed, stop))
