@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint types floors docs unit lock clean
+.PHONY: help demo test lint types floors docs unit soak lock clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -32,6 +32,9 @@ docs: $(READY)  ## Build the documentation into build/docs/site.
 
 unit: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+
+soak: $(READY)  ## Distil 10^8 sifted bits with random faults and count failed frames, some twenty minutes.
+	@$(BIN)/python -m pytest -p no:randomly --timeout=0 -q -s tests/soak/soak_*.py
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.
 $(READY): requirements.lock pyproject.toml

@@ -59,7 +59,7 @@ def test_a_frame_that_resists_is_charged_with_more_and_one_that_fails_with_all_o
 
 
 def test_a_frame_with_an_error_left_is_failed_and_charged_whole():
-    wrong, ends = bench_distill._exchange(2 * FRAME, 0.02, np.random.default_rng(3))
+    wrong, ends = bench_distill.exchange(2 * FRAME, 0.02, np.random.default_rng(3))
     honest, cheated = bench_distill._Tally(), bench_distill._Tally()
     honest.add(2 * FRAME, wrong, ends)
     wrong[FRAME + 5] ^= True

@@ -1,5 +1,6 @@
 """Both engines over the channel of a block: equal bits or an abort, and every bit that was said is counted."""
 
+import math
 from collections import deque
 from types import SimpleNamespace
 
@@ -330,7 +331,7 @@ def test_the_next_block_knows_how_long_messages_take():
     made.ends[0].clock = Slow()
     left, _ = made.block()
     assert left.record["engine"] == LDPC
-    assert made.ends[0].delay == pytest.approx(0.015)
+    assert made.ends[0].delay == pytest.approx(0.015)  # half of a question and its answer
     assert made.block()[0].record["profile"] == "quick"
 
 
@@ -358,3 +359,13 @@ def test_garbage_in_the_exchange_of_a_block_far_apart_leaves_no_key(seed):
     left, right = forced().block(tamper)
     assert left.key is None
     assert right.key is None
+
+
+@pytest.mark.parametrize("late", [0.0, 0.004])
+def test_the_delay_is_told_although_the_ends_are_out_of_step(late):
+    """Waits of an end whose peer is ahead by `late` in every other exchange, one with a long computation."""
+    work = Reconciliation(None, None, None, None)
+    assert work._delay() == math.inf
+    work.waits = [0.005 + sign * late for sign in (1, -1) * 20]
+    work.waits[7] += 3.0
+    assert work._delay() == pytest.approx(0.005)

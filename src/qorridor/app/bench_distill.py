@@ -19,7 +19,7 @@ from qorridor.app.bench_ldpc import bench_ldpc
 from qorridor.base.canonical import Json
 from qorridor.distill.amplification import amplify
 from qorridor.distill.bits import Bits
-from qorridor.distill.cascade import FRAME, Reconciled, make_plan, reconcile
+from qorridor.distill.cascade import EFFICIENT, FRAME, Profile, Reconciled, make_plan, reconcile
 from qorridor.distill.finite_key import entropy
 from qorridor.distill.reference import reconcile_plainly, toeplitz_plainly
 
@@ -33,7 +33,7 @@ LDPC_SHARE = 16
 
 
 @dataclass(slots=True)
-class _End:
+class End:
     """One party of an exchange and the processor time that it took."""
 
     exchange: Generator[Bits, Bits, Reconciled]
@@ -64,7 +64,7 @@ class _Tally:
     failed: int = 0
     slower: float = 0.0
 
-    def add(self, size: int, wrong: np.ndarray, ends: Sequence[_End]) -> None:
+    def add(self, size: int, wrong: np.ndarray, ends: Sequence[End]) -> None:
         """One batch: `wrong` marks the true errors."""
         found = ends[1].result
         if found is None or ends[0].result is None:
@@ -82,7 +82,7 @@ class _Tally:
 
 def bench_distill(frames: int, seed: int, tell: Progress) -> list[Result]:
     """All results: `frames` frames of 65,536 bits at each error rate (rounded up to whole batches of 32)."""
-    _exchange(FRAME, 0.02, np.random.default_rng(seed))  # compiled, and the caches warm
+    exchange(FRAME, 0.02, np.random.default_rng(seed))  # compiled, and the caches warm
     results: list[Result] = []
     for qber in QBERS:
         tell(f"cascade at QBER {qber:.1%}")
@@ -101,7 +101,7 @@ def bench_distill(frames: int, seed: int, tell: Progress) -> list[Result]:
 def _cascade(qber: float, frames: int, rng: np.random.Generator) -> list[Result]:
     tally = _Tally()
     for _ in range(-(-frames // BATCH)):
-        wrong, ends = _exchange(BATCH * FRAME, qber, rng)
+        wrong, ends = exchange(BATCH * FRAME, qber, rng)
         tally.add(BATCH * FRAME, wrong, ends)
     told: dict[str, Json] = {"qber": qber, "frame": FRAME, "lock_step": BATCH}
     count = tally.batches * BATCH
@@ -114,18 +114,21 @@ def _cascade(qber: float, frames: int, rng: np.random.Generator) -> list[Result]
     ]
 
 
-def _exchange(size: int, qber: float, rng: np.random.Generator) -> tuple[np.ndarray, list[_End]]:
+def exchange(
+    size: int, qber: float, rng: np.random.Generator, profile: Profile = EFFICIENT
+) -> tuple[np.ndarray, list[End]]:
+    """One exchange of both ends over `size` random bits: which bits were wrong, and the ends after it."""
     wrong = rng.random(size) < qber
     alice = rng.integers(0, 2, size, dtype=np.uint8)
     bob = alice ^ wrong.view(np.uint8)
     seed = rng.bytes(16)
     planning = 0.0
-    ends: list[_End] = []
+    ends: list[End] = []
     for bits in (alice, bob):  # each party lays out the plan by itself
         began = time.process_time()
-        plan = make_plan(size, qber, seed)
+        plan = make_plan(size, qber, seed, profile)
         planning = time.process_time() - began
-        ends.append(_End(reconcile(bits, plan), planning))
+        ends.append(End(reconcile(bits, plan), planning))
     said = [end.step(None) for end in ends]
     while all(one is not None for one in said):
         said = [end.step(heard) for end, heard in zip(ends, reversed(said), strict=True)]
@@ -134,7 +137,7 @@ def _exchange(size: int, qber: float, rng: np.random.Generator) -> tuple[np.ndar
 
 def _against_reference(rng: np.random.Generator) -> Result:
     """How much faster than the plain exchange, both parties' time counted in either."""
-    wrong, ends = _exchange(FRAME, 0.02, rng)
+    wrong, ends = exchange(FRAME, 0.02, rng)
     fast = sum(end.seconds for end in ends)
     alice = rng.integers(0, 2, FRAME, dtype=np.uint8)
     plan = make_plan(FRAME, 0.02, rng.bytes(16))

@@ -99,7 +99,7 @@ class Endpoint:
     last_slot: int = -1
     qber: float | None = None
     delay: float = 0.0
-    """Seconds that a message takes one way, at most: the quickest exchange of the last block that had one."""
+    """Seconds that a message takes one way, by the exchanges of the last block that had some."""
     software: str = "qorridor"
 
 
@@ -136,7 +136,7 @@ class Block:
     _key: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
     _stages: dict[str, float] = field(default_factory=dict)
     _mark: float = 0.0
-    _quickest: float = math.inf
+    _delay: float = math.inf
     _tags: int = 0
 
     def __post_init__(self) -> None:
@@ -197,14 +197,14 @@ class Block:
         """Reconciliation over the channel as `start` lays it out; corrects the receiver's bits."""
         work = Reconciliation(self.channel, self.end.clock, self.bits, self.sifted.key_intensities())
         result = yield from work.run(start)
-        self._quickest = min(self._quickest, result.quickest)
+        self._delay = min(self._delay, result.delay)
         self._corrected(result)
 
     def timed(self, wait: Steps[bytes]) -> Steps[bytes]:
         """Wait for the answer to what was just sent: half of it is how long a message takes, at most."""
         began = self.end.clock.monotonic()
         message = yield from wait
-        self._quickest = min(self._quickest, (self.end.clock.monotonic() - began) / 2)
+        self._delay = min(self._delay, (self.end.clock.monotonic() - began) / 2)
         return message
 
     def length(self) -> int:
@@ -277,7 +277,7 @@ class Block:
             "stage_seconds": {name: repr(round(value, 6)) for name, value in self._stages.items()},
             "ended": repr(self.end.clock.now()),
         }  # fmt: skip
-        self.end.delay = self._quickest if self._quickest < math.inf else self.end.delay
+        self.end.delay = self._delay if self._delay < math.inf else self.end.delay
         self._forget()
         return Outcome(key is not None, block_id, sequence, key, epsilon, self.record, cause)
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
+from statistics import median
 from typing import Protocol
 
 import numpy as np
@@ -45,7 +47,7 @@ class Ticks(Protocol):
 @dataclass(slots=True)
 class Agreement:
     """Result of a reconciliation at one end: where the receiver's bits differ as far as this end knows, errors per
-    intensity, bits disclosed by either end, record entries, and the quickest exchange in seconds (infinite
+    intensity, bits disclosed by either end, record entries, and how many seconds a message took one way (infinite
     where none was symmetric)."""
 
     errors: Places
@@ -53,7 +55,7 @@ class Agreement:
     alice: int
     bob: int
     entries: Record
-    quickest: float = math.inf
+    delay: float = math.inf
 
 
 def choose(delay: float, size: int, qber: float, room: int | None) -> str:
@@ -94,7 +96,7 @@ class Reconciliation:
     clock: Ticks
     bits: Bits
     intensities: Bits
-    quickest: float = field(default=math.inf, init=False)
+    waits: list[float] = field(default_factory=list, init=False)
 
     def run(self, start: bytes) -> Steps[Agreement]:
         """Reconcile as the payload of `reconcile` says; BlockAbort(protocol) if it says nothing known."""
@@ -112,7 +114,7 @@ class Reconciliation:
         }  # fmt: skip
         each_way = result.bits_each_way
         return Agreement(
-            result.errors, self._per_intensity(result.errors), each_way, each_way, entries, self.quickest
+            result.errors, self._per_intensity(result.errors), each_way, each_way, entries, self._delay()
         )
 
     def _ldpc(self, seed: bytes, qber: float) -> Steps[Agreement]:
@@ -139,7 +141,7 @@ class Reconciliation:
         first, second, third = (int(count) for count in wrong)
         found = np.concatenate([np.empty(0, np.int64), *errors])
         return Agreement(
-            found, (first, second, third), told.disclosed + each_way, each_way, entries, self.quickest
+            found, (first, second, third), told.disclosed + each_way, each_way, entries, self._delay()
         )
 
     def _cascade(self, bits: Bits, plan: cascade.Plan) -> Steps[cascade.Reconciled]:
@@ -149,12 +151,18 @@ class Reconciliation:
         while True:
             began = self.clock.monotonic()
             theirs = yield from self.channel.exchange(Kind.PARITY, pack(own))
-            self.quickest = min(self.quickest, self.clock.monotonic() - began)
+            self.waits.append(self.clock.monotonic() - began)
             try:
                 own = engine.send(unpack(theirs, len(own)))
             except StopIteration as stop:
                 result: cascade.Reconciled = stop.value
                 return result
+
+    def _delay(self) -> float:
+        """Seconds of one message: who is late in one exchange waits less and is early in the next, so two in a
+        row tell; the median, for some exchanges compute long."""
+        pairs = [(one + other) / 2 for one, other in pairwise(self.waits)]
+        return median(pairs) if pairs else math.inf
 
     def _per_intensity(self, places: Places) -> tuple[int, int, int]:
         first, second, third = np.bincount(self.intensities[places], minlength=INTENSITIES).tolist()
