@@ -1,4 +1,6 @@
 import copy
+import re
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +45,14 @@ def test_an_altered_record_is_refused(record, change):
 
 def test_an_aborted_block_has_no_length(record):
     assert recompute_length({**record, "state": "ABORTED"}) == 0
+
+
+def test_the_documentation_explains_every_field_of_a_record():
+    """And names no field that no record has."""
+    made = bench(n_key=120_000, security=Security(1e-6, 1e-10))
+    good, bad = made.block()[0].record, made.block(lambda _, message: message[:-1])[1].record
+    of_session = {"authentication", "secret_key_rate"}
+    page = (Path(__file__).parents[2] / "docs/inside/distillation.md").read_text()
+    table = page.split("## The record of a block")[1]
+    fields = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert fields == good.keys() | bad.keys() | of_session
