@@ -8,7 +8,7 @@ BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint types floors docs unit soak lock clean
+.PHONY: help demo test lint types floors docs unit soak bench lock clean
 
 help:  ## Show the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -35,6 +35,9 @@ unit: $(READY)
 
 soak: $(READY)  ## Distil 10^8 sifted bits with random faults and count failed frames, some twenty minutes.
 	@$(BIN)/python -m pytest -p no:randomly --timeout=0 -q -s tests/soak/soak_*.py
+
+bench: $(READY)  ## Measure this machine, some ten minutes; the figures replace those in bench/.
+	@for what in photonics chain distill; do $(BIN)/qorridor bench $$what --json > .venv/bench.json && mv .venv/bench.json bench/$$what.json || exit 1; done
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.
 $(READY): requirements.lock pyproject.toml

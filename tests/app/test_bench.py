@@ -17,17 +17,23 @@ def small(monkeypatch):
     monkeypatch.setattr(bench_ldpc, "QBERS", (0.02, 0.05))
     monkeypatch.setattr(bench_distill, "SIZES", (100_000,))
     monkeypatch.setattr(bench_distill, "BATCH", 2)
+    monkeypatch.setattr(bench_distill, "WHOLE_BLOCK", 3)
     monkeypatch.setattr(bench_photonics, "CLICKS", 20_000)
 
 
 def test_every_figure_of_distillation_is_there_and_plausible(small):
     told = []
-    results = {result.name: result for result in bench_distill.bench_distill(2, 1, told.append)}
+    found = bench_distill.bench_distill(2, 1, told.append)
+    results = {result.name: result for result in reversed(found)}  # the first of each name
     assert 1.0 < results["cascade.efficiency"].value < 1.1
     assert results["cascade.frame_error_rate"].value == 0
     assert results["cascade.speedup"].value > 1
     assert results["amplification.wrong_bits"].value == 0
-    assert results["cascade.throughput"].conditions == {"qber": 0.02, "frame": FRAME, "lock_step": 2}
+    told_of = [result.conditions for result in found if result.name == "cascade.messages"]
+    assert told_of == [
+        {"qber": 0.02, "frame": FRAME, "lock_step": size, "profile": profile}
+        for size, profile in ((2, "efficient"), (3, "efficient"), (3, "quick"))
+    ]
     assert told[0].startswith("cascade at QBER 2.0%")
 
 

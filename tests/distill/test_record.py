@@ -54,5 +54,9 @@ def test_the_documentation_explains_every_field_of_a_record():
     of_session = {"authentication", "secret_key_rate"}
     page = (Path(__file__).parents[2] / "docs/inside/distillation.md").read_text()
     table = page.split("## The record of a block")[1]
-    fields = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
+    fields = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
     assert fields == good.keys() | bad.keys() | of_session

@@ -19,7 +19,7 @@ from qorridor.app.bench_ldpc import bench_ldpc
 from qorridor.base.canonical import Json
 from qorridor.distill.amplification import amplify
 from qorridor.distill.bits import Bits
-from qorridor.distill.cascade import EFFICIENT, FRAME, Profile, Reconciled, make_plan, reconcile
+from qorridor.distill.cascade import EFFICIENT, FRAME, PROFILES, Profile, Reconciled, make_plan, reconcile
 from qorridor.distill.finite_key import entropy
 from qorridor.distill.reference import reconcile_plainly, toeplitz_plainly
 
@@ -28,6 +28,8 @@ SIZES = (10**6, 10**7)
 """Bits of a block before privacy amplification."""
 BATCH = 32
 """Frames in lock-step."""
+WHOLE_BLOCK = 153
+"""Frames of a block of 10^7 bits."""
 LDPC_SHARE = 16
 """One frame of so many is decoded by the second engine: it takes longer, and its errors are less rare."""
 
@@ -81,12 +83,15 @@ class _Tally:
 
 
 def bench_distill(frames: int, seed: int, tell: Progress) -> list[Result]:
-    """All results: `frames` frames of 65,536 bits at each error rate (rounded up to whole batches of 32)."""
+    """All results: `frames` frames of 65,536 bits at each error rate (rounded up to whole batches)."""
     exchange(FRAME, 0.02, np.random.default_rng(seed))  # compiled, and the caches warm
     results: list[Result] = []
     for qber in QBERS:
         tell(f"cascade at QBER {qber:.1%}")
         results += _cascade(qber, frames, np.random.default_rng(seed))
+    for profile in PROFILES.values():
+        tell(f"cascade, {profile.name}, a whole block of 10^7")
+        results += _cascade(0.02, frames, np.random.default_rng(seed), profile, WHOLE_BLOCK)
     tell("cascade against the plain reference")
     results.append(_against_reference(np.random.default_rng(seed)))
     results += bench_ldpc(-(-frames // LDPC_SHARE), seed, tell)
@@ -98,13 +103,16 @@ def bench_distill(frames: int, seed: int, tell: Progress) -> list[Result]:
     return results
 
 
-def _cascade(qber: float, frames: int, rng: np.random.Generator) -> list[Result]:
-    tally = _Tally()
-    for _ in range(-(-frames // BATCH)):
-        wrong, ends = exchange(BATCH * FRAME, qber, rng)
-        tally.add(BATCH * FRAME, wrong, ends)
-    told: dict[str, Json] = {"qber": qber, "frame": FRAME, "lock_step": BATCH}
-    count = tally.batches * BATCH
+def _cascade(
+    qber: float, frames: int, rng: np.random.Generator, profile: Profile = EFFICIENT, batch: int | None = None
+) -> list[Result]:
+    """All figures of `frames` frames, rounded up to whole batches of `batch` in lock-step."""
+    batch, tally = batch or BATCH, _Tally()
+    for _ in range(-(-frames // batch)):
+        wrong, ends = exchange(batch * FRAME, qber, rng, profile)
+        tally.add(batch * FRAME, wrong, ends)
+    told: dict[str, Json] = {"qber": qber, "frame": FRAME, "lock_step": batch, "profile": profile.name}
+    count = tally.batches * batch
     return [
         Result("cascade.throughput", tally.bits / tally.slower, "bit/s per party and CPU second", told),
         Result("cascade.efficiency", tally.disclosed / tally.shannon, "1", told),
