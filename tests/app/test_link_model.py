@@ -55,7 +55,9 @@ def test_a_preset_that_no_proof_covers_is_refused_with_the_way_out(monkeypatch, 
 
 
 def test_an_estate_may_keep_the_presets_own_source():
-    kept = parse(TEXT.replace('preset = "demo-1ghz" }', 'preset = "demo-1ghz", source = "preset" }'), "estate.toml")
+    kept = parse(
+        TEXT.replace('preset = "demo-1ghz" }', 'preset = "demo-1ghz", source = "preset" }'), "estate.toml"
+    )
     preset = load_preset("demo-1ghz")
     for link in ("london-hayes", "hayes-slough"):
         settings = link_settings(kept, link)

@@ -63,7 +63,9 @@ class SiftReply:
         count = int(kept.sum())
         intensities = unpack(low, count) | unpack(high, count) << np.uint8(1)
         if (intensities >= kinds).any():
-            raise BlockAbort(Cause.PROTOCOL, f"more than the {kinds} intensities of the source were announced")
+            raise BlockAbort(
+                Cause.PROTOCOL, f"more than the {kinds} intensities of the source were announced"
+            )
         tests = int((bases[kept == 1] == TEST).sum())
         return cls(kept, intensities, unpack(test, tests))
 
@@ -110,7 +112,9 @@ class Sifted:
 
     def counts(self) -> tuple[PerIntensity, PerIntensity]:
         """Detections per intensity in the key and in the test basis."""
-        key, test = (per_intensity(self.intensities[self.bases == basis], self.kinds) for basis in (KEY, TEST))
+        key, test = (
+            per_intensity(self.intensities[self.bases == basis], self.kinds) for basis in (KEY, TEST)
+        )
         return key, test
 
     def test_errors(self) -> PerIntensity:

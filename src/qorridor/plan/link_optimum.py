@@ -99,9 +99,11 @@ def optimise(
     Deterministic, and rounded: three digits of an intensity, three decimals of a share, so that a last bit
     of a float that differs between two machines changes nothing. The number of intensities is the proof's;
     the darkest of three stays as the link has it. With `margins` a source is sought for either engine of
-    reconciliation, and the better one taken. The walk begins with large blocks at low loss and continues to the link's own, because the optimum
-    at long reach and for small blocks is too narrow to be met from outside. `near`, the point of an
-    optimum at a slightly lower loss, saves the walk.
+    reconciliation, and the better one taken.
+
+    The walk begins with large blocks at low loss and continues to the link's own, because the optimum at
+    long reach and for small blocks is too narrow to be met from outside. `near`, the point of an optimum at
+    a slightly lower loss, saves the walk.
     """
     best = _for_engine(CASCADE, link, block, security, margins=margins, near=near)
     if not margins or not _may_sustain(best.link):
@@ -205,9 +207,7 @@ def at_loss(link: LinkParameters, loss: float) -> LinkParameters:
     return replace(link, extra_loss=0.0, attenuation=max(0.0, loss) / link.length)
 
 
-def _score(
-    link: LinkParameters, block: Block, security: Security, *, margins: bool, engine: str
-) -> float:
+def _score(link: LinkParameters, block: Block, security: Security, *, margins: bool, engine: str) -> float:
     """Secret bits per pulse; where there are none, how far it is to them, at or below zero."""
     size = block.detections(link, vetoed=margins)
     if not size:
