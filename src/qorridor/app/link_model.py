@@ -70,7 +70,7 @@ def link_settings(estate: Estate, link: str, n_key: int | None = None) -> Settin
         sizes = " or ".join(f"{size:,}" for size in (SIZES if n_key is None else (n_key,)))
         raise LinkError(
             "Q-LINK-051", f"{link} yields no key from blocks of {sizes} detections: too few of them, too many errors",
-            "take larger blocks, a shorter or darker fibre, or a preset for it", link,
+            "take a shorter or darker fibre, or another preset; leave the source to be optimised", link,
         )  # fmt: skip
     transmitter, receiver = estate.fibres[link].between
     return Settings(
