@@ -10,10 +10,12 @@ import pytest
 from qorridor.adapters.wire import frames
 from qorridor.app import process
 from qorridor.app.estate_file import load
+from qorridor.app.link_model import link_settings
 from qorridor.app.run_folder import BOOK, merge_book, read_ready
 from qorridor.app.supervisor import inject
 from qorridor.app.tickets import ask_ticket
 from qorridor.base.names import Identity
+from qorridor.distill.reconciliation import LDPC
 from qorridor.distill.record import recompute_length
 from qorridor.estate.model import trust_domain
 
@@ -80,8 +82,8 @@ def equal_blocks(left, right):
     return shared
 
 
-async def scene(children):
-    text = EXAMPLE.read_text().replace('preset = "metro"', 'preset = "demo-1ghz"')
+async def both_ends(children, text):
+    """Authority, optics and both link ends of an estate, the nodes played."""
     Path("estate.toml").write_text(text)
     domain = trust_domain(load("estate.toml"))
     addresses, _ = await started(children, "authority", "authority", "serve", "--bind", "127.0.0.1")
@@ -103,6 +105,11 @@ async def scene(children):
             f"{node.site}.sock",
         )
         await given
+    return nodes, servers, ends
+
+
+async def scene(children):
+    nodes, servers, ends = await both_ends(children, EXAMPLE.read_text())
     left, right = [await node.wait("block", 2) for node in nodes]
     equal_blocks(left, right)
     shown = [json.loads((await node.wait("sample", 1))[0]["sample"])["monitors"] for node in nodes]
@@ -128,20 +135,47 @@ async def scene(children):
         server.close()
 
 
+async def one_decoy(children):
+    """A slow link with one decoy: as the plan has it, two intensities and one-way reconciliation."""
+    text = EXAMPLE.read_text().replace("demo-1ghz", "snspd-long").replace('"6.9 dB"', '"25 dB"')
+    nodes, servers, _ = await both_ends(children, text)
+    settings = link_settings(load("estate.toml"), LINK)
+    left, right = [await node.wait("block", 2) for node in nodes]
+    for one, _ in equal_blocks(left, right):
+        record = json.loads(one["record"])
+        assert (record["engine"], record["proof_id"]) == (LDPC, "wiesemann2024-1decoy")
+        assert record["mu"] == [repr(mean) for mean in settings.source.intensities]
+        assert record["l"] == settings.l_fixed
+        assert len(record["m"]["key"]) == 2
+    for server in servers:
+        server.close()
+
+
+def play(folder, what):
+    async def body():
+        children = []
+        try:
+            await what(children)
+        finally:
+            await asyncio.gather(*(process.stop(child) for child in children))
+
+    asyncio.run(body())
+    words = "".join(log.read_text() for log in (folder / "logs").glob("*.log"))
+    assert "Traceback" not in words
+
+
 @pytest.mark.slow
 @pytest.mark.requirement("A-21")
 def test_two_link_processes_distil_abort_under_attack_and_go_on_after_a_kill(
     tmp_path, monkeypatch, socket_enabled
 ):
     monkeypatch.chdir(tmp_path)
+    play(tmp_path, scene)
 
-    async def body():
-        children = []
-        try:
-            await scene(children)
-        finally:
-            await asyncio.gather(*(process.stop(child) for child in children))
 
-    asyncio.run(body())
-    words = "".join(log.read_text() for log in (tmp_path / "logs").glob("*.log"))
-    assert "Traceback" not in words
+@pytest.mark.slow
+def test_two_processes_of_a_link_with_one_decoy_distil_what_was_planned(
+    tmp_path, monkeypatch, socket_enabled
+):
+    monkeypatch.chdir(tmp_path)
+    play(tmp_path, one_decoy)

@@ -140,7 +140,8 @@ def test_an_auditor_recomputes_the_length_under_every_proof(proof):
         "n": {"key": text(counts.n_key), "test": text(counts.n_test)},
         "m": {"key": text(counts.m_key), "test": text(counts.m_test)},
         "leak_alice": 450_000, "leak_bob": 450_000, "leak_other": 0, "leak_charged": 900_000, "l": length,
-        "l_fixed": length,
+        "l_fixed": length, "n_key": round(sum(counts.n_key)),
+        "qber_key": repr(sum(counts.m_key) / sum(counts.n_key)),
     }  # fmt: skip
     assert recompute_length(record) == length > 0
 

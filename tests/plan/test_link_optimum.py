@@ -187,6 +187,7 @@ def test_the_plan_shows_what_the_links_of_a_run_will_fix_beforehand():
         assert span.blocks.secret_key_rate < span.secret_key_rate
         assert span.blocks.optimised_secret_key_rate > span.blocks.secret_key_rate
         assert len(span.blocks.optimised_source.intensities) == 3
+        assert span.blocks.run.length == settings_of_run.l_fixed
 
 
 def test_a_fibre_that_yields_no_key_in_blocks_says_so_beside_an_asymptotic_rate_that_does():

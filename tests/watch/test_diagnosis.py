@@ -66,6 +66,22 @@ def test_a_sample_is_read_from_a_block_record():
     assert sample.noise == pytest.approx(0.00516, abs=1e-5)
 
 
+def test_noise_is_counted_in_both_bases_for_few_pulses_are_spent_on_the_test():
+    found = record([350, 700, 130], [24_000, 60_000, 240])
+    found["n"]["key"] = [264_000, 660_000, 3_000]
+    assert read_sample(found).noise == pytest.approx((3_240 / 0.25) / (288_000 / 0.3))
+
+
+def test_a_link_with_one_decoy_shows_its_errors_and_no_noise_share():
+    found = {**record([2200, 900], [32_000, 12_000]), "p": ["0.2", "0.8"]}
+    sample = read_sample(found)
+    assert (sample.qber, sample.noise) == (pytest.approx(0.06875), None)
+    calm = [Sample(True, "", 0.018, None)] * 6
+    verdict = diagnose("a", [*calm, sample])
+    assert verdict.causes == (Cause.INTERCEPTION, Cause.DRIFT)
+    assert "loss not observed" in verdict.evidence
+
+
 @given(st.dictionaries(st.sampled_from(["n", "m", "p", "state", "qber_key", "abort_cause"]),
                        st.none() | st.text("a1.n", max_size=4) | st.lists(st.integers() | st.none(), max_size=4) | st.floats()))  # fmt: skip  # noqa: E501
 def test_no_telemetry_breaks_the_reader(found):

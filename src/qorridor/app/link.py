@@ -32,7 +32,7 @@ from qorridor.app import process
 from qorridor.app.enrolment import Pki, enrol, hosts_of
 from qorridor.app.estate_file import load
 from qorridor.app.kernels import keep_kernels
-from qorridor.app.link_model import N_KEY, link_settings, patience
+from qorridor.app.link_model import link_settings, patience
 from qorridor.app.link_session import LinkSession, LinkState, Wire, end_task
 from qorridor.app.run_folder import BOOK, AddressBook, announce, own_port
 from qorridor.base.canonical import canonical_json
@@ -60,7 +60,8 @@ class LinkOptions:
     state: Path
     node: Path
     bind: str
-    n_key: int = N_KEY
+    n_key: int | None = None
+    """Detections of the key basis in a block; None as `plan` has it."""
 
     @property
     def name(self) -> str:

@@ -60,7 +60,7 @@ def check_runnable(estate: Estate, corridor: str) -> None:
                 f"the link {link} needs the driver {getattr(driver, 'driver', 'none')}, which this version lacks",
                 'set link.NAME = { driver = "simulator", preset = "demo-1ghz" } to run it simulated', estate.source,
             )  # fmt: skip
-        link_settings(estate, link)  # raises where no proof of this version fits the preset
+        link_settings(estate, link)  # raises where the preset has no proof, or its blocks no key
     if not isinstance(estate.flows[entry.flow].protected_by, TlsTunnel):
         raise PolicyRefusal(
             "Q-POLICY-030", f"the flow {entry.flow} has no tls-tunnel, the only encryptor of this version",

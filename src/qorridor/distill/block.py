@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from qorridor.distill.bits import Bits, pack, unpack
 from qorridor.distill.channel import Channel, Steps
 from qorridor.distill.codec import Direction, Names, join, split
 from qorridor.distill.finite_key import Bound, Counts, Security, Source, entropy, key_length
-from qorridor.distill.reconciliation import Agreement, Reconciliation, choose, start_message
+from qorridor.distill.reconciliation import CASCADE, LDPC, Agreement, Reconciliation, choose, start_message
 from qorridor.distill.sifting import Sifted
 from qorridor.distill.verification import TAG_BITS, collision_bound
 
@@ -52,7 +52,7 @@ class Settings:
 
     n_key detections of the key basis make a block (10^3..10^8); key_basis is its probability at either
     end; start_qber 0..0.25 is used until a block was corrected. `l_fixed` with `leak_cap` (bits)
-    switches to fixed-length mode.
+    switches to fixed-length mode. `engine` is the way of reconciling that these two were made for.
     """
 
     names: Names
@@ -64,12 +64,15 @@ class Settings:
     simulated: bool = True
     l_fixed: int | None = None
     leak_cap: int | None = None
+    engine: str = CASCADE
 
     def __post_init__(self) -> None:
         if not 1_000 <= self.n_key <= 100_000_000 or not 0 < self.key_basis < 1:
             raise ValueError("n_key is 10^3..10^8 and key_basis lies between 0 and 1")
         if (self.l_fixed is None) != (self.leak_cap is None):
             raise ValueError("fixed-length mode needs both l_fixed and leak_cap")
+        if self.engine not in {CASCADE, LDPC}:
+            raise ValueError(f"no engine of reconciliation is called {self.engine!r}")
 
     def encode(self) -> bytes:
         """Deterministic bytes of every setting."""
@@ -78,7 +81,7 @@ class Settings:
             repr(self.key_basis), repr(self.start_qber), self.simulated, self.l_fixed, self.leak_cap,
             [repr(value) for value in (*self.source.intensities, *self.source.probabilities)],
             repr(self.security.eps_sec), repr(self.security.eps_cor), self.security.proof,
-            self.security.leak_rule,
+            self.security.leak_rule, self.engine,
         ])  # fmt: skip
 
     def batch(self, missing: int) -> int:
@@ -142,6 +145,7 @@ class Block:
     def __post_init__(self) -> None:
         settings = self.end.settings
         self.channel = Channel(settings.names, self.direction)
+        self.sifted.kinds = len(settings.source.intensities)
         self._mark = self.end.clock.monotonic()
         self.record = {
             "schema": "qorridor/block-record/1", "link": settings.names.link,
@@ -176,9 +180,7 @@ class Block:
         self.bits = self.sifted.key_bits()
         self.record |= record.count_entries(self._counts, None)
         self.stage("sift")
-        least = int(_HOPELESS * 2 * self.end.settings.n_key * entropy(self._test_qber()))
-        self._bound = key_length(self.end.settings.source, self._counts, self.end.settings.security, least)
-        self._require_key(self._bound)
+        self._require_key(self._hoped())
 
     def expected_qber(self) -> int:
         """Error rate for the layout of reconciliation in millionths: the exact one of the block before or this
@@ -190,12 +192,13 @@ class Block:
         """Payload of `reconcile`: the public seed, the error rate for the layout, the engine."""
         rate, cap = self.expected_qber(), self.end.settings.leak_cap
         room = None if cap is None else cap - TAG_BITS
-        name = choose(self.end.delay, len(self.bits), rate / 1e6, room)
+        name = choose(self.end.delay, len(self.bits), rate / 1e6, room, self.end.settings.engine)
         return start_message(self.end.entropy.draw(16), rate, name)
 
     def reconcile(self, start: bytes) -> Steps[None]:
         """Reconciliation over the channel as `start` lays it out; corrects the receiver's bits."""
-        work = Reconciliation(self.channel, self.end.clock, self.bits, self.sifted.key_intensities())
+        intensities = self.sifted.key_intensities()
+        work = Reconciliation(self.channel, self.end.clock, self.bits, intensities, self.sifted.kinds)
         result = yield from work.run(start)
         self._delay = min(self._delay, result.delay)
         self._corrected(result)
@@ -216,11 +219,9 @@ class Block:
         if spare < 0:
             raise BlockAbort(Cause.NO_KEY, f"{charged} bits of leakage exceed the cap")
         charged += spare
-        self._bound = key_length(settings.source, self._known(), settings.security, charged)
-        self._require_key(self._bound)
-        if settings.l_fixed is None:
-            return self._bound.length
-        return settings.l_fixed
+        bound = key_length(settings.source, self._known(), settings.security, charged)
+        self._require_key(bound)
+        return bound.length if settings.l_fixed is None else settings.l_fixed
 
     def amplify(self, seed: Bits, length: int) -> None:
         """Hash the block down to `length` bits."""
@@ -291,6 +292,7 @@ class Block:
             self.bits[result.errors] ^= 1
         self._leak, wrong, size = (result.alice, result.bob), sum(result.wrong), len(self.bits)
         self._qber = wrong / size
+        self._counts = replace(self._known(), m_key=result.wrong)
         self.record |= record.count_entries(self._known(), result.wrong)
         self.record |= {
             **result.entries,
@@ -300,7 +302,17 @@ class Block:
             raise BlockAbort(Cause.VERIFICATION, "the block is too long for its verification tag")
         self.stage("reconcile")
 
+    def _hoped(self) -> Bound:
+        """The bound before reconciliation, as good as it can still become: little disclosed, and where the proof
+        counts errors of the key basis, none of them."""
+        settings, counts = self.end.settings, self._known()
+        ways = 1 if settings.engine == LDPC else 2
+        least = int(_HOPELESS * ways * settings.n_key * entropy(self._test_qber()))
+        hoped = replace(counts, m_key=(0,) * self.sifted.kinds)
+        return key_length(settings.source, hoped, settings.security, least)
+
     def _require_key(self, bound: Bound) -> None:
+        self._bound = bound
         if bound.length <= 0:
             raise BlockAbort(Cause.NO_KEY, bound.cause)
         wanted = self.end.settings.l_fixed

@@ -21,7 +21,7 @@ from qorridor.distill.bits import Bits, Places, pack, unpack
 from qorridor.distill.channel import Channel, Steps
 from qorridor.distill.codec import Kind, join, split
 from qorridor.distill.ldpc import TAG_BITS, Parities, Plan, decode, kernels, parities, tag_words
-from qorridor.distill.sifting import INTENSITIES
+from qorridor.distill.sifting import INTENSITIES, per_intensity
 
 _COUNT = 4
 
@@ -32,7 +32,7 @@ class Told:
     (at the receiver), bits disclosed by either end, and how many messages carried parities."""
 
     resisting: list[int]
-    wrong: NDArray[np.int64] = field(default_factory=lambda: np.zeros(INTENSITIES, np.int64))
+    wrong: NDArray[np.int64]
     errors: list[Places] = field(default_factory=list)
     disclosed: int = 0
     passes: int = 0
@@ -40,17 +40,23 @@ class Told:
     def heard(self, plan: Plan, resists: Bits, wrong: NDArray[np.int64]) -> None:
         """One pass is over: count what was said in it, keep the frames that resist."""
         each = plan.more if self.passes else plan.checks + TAG_BITS
-        self.disclosed += len(self.resisting) * (each + 1) + 8 * _COUNT * INTENSITIES
+        self.disclosed += len(self.resisting) * (each + 1) + 8 * _COUNT * len(self.wrong)
         self.wrong += wrong
         self.resisting = [frame for frame, bad in zip(self.resisting, resists, strict=True) if bad]
         self.passes += 1
 
 
+def _untold(plan: Plan, kinds: int) -> Told:
+    """Before the first message: every frame resists, no error of any intensity is known."""
+    return Told(list(range(plan.frames)), np.zeros(kinds, np.int64))
+
+
 def transmit(
-    channel: Channel, bits: Bits, intensities: Bits, plan: Plan, seed: bytes
-) -> Steps[Told]:  # fmt: skip
-    """The transmitter's end: tells parities until no frame resists or both messages are spent."""
-    known, told = _parities(bits, plan, seed), Told(list(range(plan.frames)))
+    channel: Channel, bits: Bits, intensities: Bits, plan: Plan, seed: bytes, kinds: int = INTENSITIES
+) -> Steps[Told]:
+    """The transmitter's end: tells parities until no frame resists or both messages are spent. `kinds` is the
+    number of intensities."""
+    known, told = _parities(bits, plan, seed), _untold(plan, kinds)
     hashes = b"".join(frame.tag.to_bytes(TAG_BITS // 8, "big") for frame in known)
     first = pack(np.concatenate([frame.first(plan) for frame in known]))
     yield from channel.send(Kind.SYNDROME, join([first, hashes]))
@@ -62,9 +68,11 @@ def transmit(
     return told
 
 
-def receive(channel: Channel, bits: Bits, intensities: Bits, plan: Plan, seed: bytes) -> Steps[Told]:
+def receive(
+    channel: Channel, bits: Bits, intensities: Bits, plan: Plan, seed: bytes, kinds: int = INTENSITIES
+) -> Steps[Told]:
     """The receiver's end: decodes, and tells which frames resist."""
-    end = _Receiver(plan, tag_words(seed, plan), intensities, Told(list(range(plan.frames))))
+    end = _Receiver(plan, tag_words(seed, plan), intensities, _untold(plan, kinds))
     own = _parities(bits, plan, seed)
     first, hashes = split((yield from channel.receive(Kind.SYNDROME)), 2)
     if len(hashes) != plan.frames * TAG_BITS // 8:
@@ -95,13 +103,13 @@ class _Receiver:
 
     def answer(self, more: Bits | None) -> bytes:
         """Decode the frames that resist, with more parities or without; payload of `frames`."""
-        wrong, resists = np.zeros(INTENSITIES, np.int64), np.ones(len(self.told.resisting), np.uint8)
+        wrong, resists = np.zeros_like(self.told.wrong), np.ones(len(self.told.resisting), np.uint8)
         for at, frame in enumerate(self.told.resisting):
             places = self._errors(frame, None if more is None else more[at])
             if places is not None:
                 resists[at] = 0
                 self.told.errors.append(places)
-                wrong += np.bincount(self.intensities[places], minlength=INTENSITIES)
+                wrong += per_intensity(self.intensities[places], len(wrong))
         self.told.heard(self.plan, resists, wrong)
         return join([pack(resists), wrong.astype(">u4").tobytes()])
 
@@ -125,16 +133,16 @@ def _verdict(
     """Flags and counts of a `frames` message; no intensity has more errors than bits in the frames found."""
     flags, counts = split(payload, 2)
     resists = unpack(flags, len(told.resisting))
-    if len(counts) != _COUNT * INTENSITIES:
+    kinds = len(told.wrong)
+    if len(counts) != _COUNT * kinds:
         raise BlockAbort(
             Cause.PROTOCOL, "a message about frames counts other things than errors per intensity"
         )
     wrong = np.frombuffer(counts, ">u4").astype(np.int64)
     found = [frame for frame, bad in zip(told.resisting, resists, strict=True) if not bad]
-    most = sum(
-        (np.bincount(intensities[plan.bits_of(frame)], minlength=INTENSITIES) for frame in found),
-        np.zeros(INTENSITIES, np.int64),
-    )
+    most = np.zeros(kinds, np.int64)
+    for frame in found:
+        most += per_intensity(intensities[plan.bits_of(frame)], kinds)
     if (wrong > most).any():
         raise BlockAbort(Cause.PROTOCOL, "the peer counts more errors than there are bits")
     return resists, wrong

@@ -153,7 +153,8 @@ def _announce(block: Block, sifted: Sifted, mine: Received) -> Steps[None]:
     block.double_clicks += double
     block.detections += count
     yield from block.channel.send(Kind.DETECTIONS, Announcement(mine.slots, mine.bases).encode())
-    reply = SiftReply.decode((yield from block.channel.receive(Kind.SIFT)), mine.bases)
+    answer = yield from block.channel.receive(Kind.SIFT)
+    reply = SiftReply.decode(answer, mine.bases, sifted.kinds)
     receiver_sift(sifted, mine, bits, reply)
 
 

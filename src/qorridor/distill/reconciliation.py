@@ -1,9 +1,10 @@
 """How the two ends of a block come to equal bits: which engine, what it may disclose, what it has disclosed.
 
-    name        engine                        chosen where a message takes
-    efficient   Cascade, least disclosure     less than 2 ms one way
-    quick       Cascade, fewer messages       2 ms or more
-    ldpc        one-way parity checks         20 ms or more, and the leakage cap has room for it
+    name        engine                        chosen where
+    efficient   Cascade, least disclosure     a message takes less than 2 ms one way
+    quick       Cascade, fewer messages       it takes 2 ms or more
+    ldpc        one-way parity checks         the link's settings say so, or a message takes 20 ms or more and
+                                              the leakage cap has room for it
 
 RECONCILE carries the name, a public seed and the error rate for the layout; all else follows from these.
 """
@@ -25,11 +26,14 @@ from qorridor.distill.channel import Channel, Steps
 from qorridor.distill.codec import Direction, Kind, join, split
 from qorridor.distill.finite_key import entropy
 from qorridor.distill.record import Record
-from qorridor.distill.sifting import INTENSITIES
+from qorridor.distill.sifting import INTENSITIES, PerIntensity, per_intensity
 
 LDPC, CASCADE = "ldpc", "cascade"
 LONG_WAY = 0.02
 """Seconds one way from which on 4 messages instead of 200 are worth the time of decoding."""
+LDPC_SIFTED = 500_000
+"""Sifted bits per second up to which a link may count on LDPC: a quarter of what decoding manages on one core
+at 1 % errors, so that a link takes little of a machine and a slower machine keeps up."""
 CASCADE_CAP = 1.07
 """Efficiency f that a cap of the leakage allows Cascade; it reaches 1.04 to 1.06."""
 _CASCADE_FAILED = 1.2  # f of Cascade on few frames
@@ -51,16 +55,22 @@ class Agreement:
     where none was symmetric)."""
 
     errors: Places
-    wrong: tuple[int, int, int]
+    wrong: PerIntensity
     alice: int
     bob: int
     entries: Record
     delay: float = math.inf
 
 
-def choose(delay: float, size: int, qber: float, room: int | None) -> str:
+def choose(delay: float, size: int, qber: float, room: int | None, engine: str = CASCADE) -> str:
     """The engine's name for `size` bits on a channel of `delay` seconds one way; `room` is what may be disclosed
-    at most, in bits, None where nothing limits it."""
+    at most, in bits, None where nothing limits it.
+
+    `engine` is what the link's length was fixed for. LDPC then, whatever the delay and the room: Cascade
+    discloses more, so that a cap without room for the one has none for the other.
+    """
+    if engine == LDPC and qber <= ldpc.QBER_MOST:
+        return LDPC
     suits = delay >= LONG_WAY and ldpc.QBER_LEAST <= qber <= ldpc.QBER_MOST
     if suits and (room is None or sum(disclosure_cap(LDPC, size, qber)) <= room):
         return LDPC
@@ -90,12 +100,13 @@ def start_message(seed: bytes, rate: int, name: str) -> bytes:
 
 @dataclass(slots=True)
 class Reconciliation:
-    """One end of one block: its bits, their intensities, its channel and clock."""
+    """One end of one block: its bits, their intensities (of `kinds` in all), its channel and clock."""
 
     channel: Channel
     clock: Ticks
     bits: Bits
     intensities: Bits
+    kinds: int = INTENSITIES
     waits: list[float] = field(default_factory=list, init=False)
 
     def run(self, start: bytes) -> Steps[Agreement]:
@@ -122,7 +133,7 @@ class Reconciliation:
         plan = ldpc.make_plan(len(self.bits), qber)
         sends = self.channel.mine == Direction.TO_RECEIVER
         party = ldpc_exchange.transmit if sends else ldpc_exchange.receive
-        told = yield from party(self.channel, self.bits, self.intensities, plan, seed)
+        told = yield from party(self.channel, self.bits, self.intensities, plan, seed, self.kinds)
         wrong, errors, each_way, rounds = told.wrong, told.errors, 0, told.passes
         if told.resisting:
             places = np.concatenate(
@@ -138,11 +149,9 @@ class Reconciliation:
             "frames_failed": len(told.resisting), "passes": told.passes,
             "masks": cascade.MASKS if told.resisting else 0, "rounds": rounds,
         }  # fmt: skip
-        first, second, third = (int(count) for count in wrong)
         found = np.concatenate([np.empty(0, np.int64), *errors])
-        return Agreement(
-            found, (first, second, third), told.disclosed + each_way, each_way, entries, self._delay()
-        )
+        counts = tuple(int(count) for count in wrong)
+        return Agreement(found, counts, told.disclosed + each_way, each_way, entries, self._delay())
 
     def _cascade(self, bits: Bits, plan: cascade.Plan) -> Steps[cascade.Reconciled]:
         """Symmetric Cascade over the channel."""
@@ -164,6 +173,5 @@ class Reconciliation:
         pairs = [(one + other) / 2 for one, other in pairwise(self.waits)]
         return median(pairs) if pairs else math.inf
 
-    def _per_intensity(self, places: Places) -> tuple[int, int, int]:
-        first, second, third = np.bincount(self.intensities[places], minlength=INTENSITIES).tolist()
-        return first, second, third
+    def _per_intensity(self, places: Places) -> PerIntensity:
+        return per_intensity(self.intensities[places], self.kinds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
-from qorridor.base.errors import EvidenceError
+from qorridor.base.errors import EvidenceError, LinkError
 from qorridor.distill.finite_key import (
     ALICE_ONLY,
     PROOFS,
@@ -40,7 +40,7 @@ def security_entries(source: Source, security: Security) -> Record:
     }  # fmt: skip
 
 
-def count_entries(counts: Counts, key_errors: tuple[int, int, int] | None) -> Record:
+def count_entries(counts: Counts, key_errors: tuple[int, ...] | None) -> Record:
     """N per basis and intensity, m likewise; the key basis' m is known only after correction."""
     return {
         "n": {"key": _ints(counts.n_key), "test": _ints(counts.n_test)},
@@ -82,12 +82,16 @@ def recompute_length(record: Record) -> int:
     """The length that the record's own numbers allow; 0 for an aborted block.
 
     Raises EvidenceError Q-LINK-017 if the record contradicts itself: its leak is not the sum that its
-    rule demands, or the length it states is not the one that follows.
+    rule demands, its counts are not those of its block size and error rate, or the length it states is not
+    the one that follows.
     """
     if record.get("state") != "RELEASED":
         return 0
     leak = _leak(record)
-    bound = key_length(_source(record), _counts(record), _security(record), leak)
+    try:
+        bound = key_length(_source(record), _counts(record), _security(record), leak)
+    except LinkError as error:  # no such proof, or not for these counts
+        raise _contradiction(error.cause) from None
     length = bound.length
     if record["mode"] not in {VARIABLE, FIXED}:
         raise _contradiction(f"{record['mode']} is no mode of fixing a length")
@@ -127,6 +131,11 @@ def _counts(record: Record) -> Counts:
     counts = Counts(_floats(n["key"]), _floats(n["test"]), _floats(m["test"]), m_key)
     if not counts.fits(_source(record)):
         raise _contradiction("it has not one count per intensity")
+    size = _integer(record, "n_key")
+    if sum(counts.n_key) != size or (
+        m_key is not None and float(str(record["qber_key"])) != sum(m_key) / size
+    ):
+        raise _contradiction("its counts of the key basis are not those of its block size and error rate")
     return counts
 
 

@@ -15,7 +15,9 @@ from qorridor.distill.gaps import decode_slots, encode_slots
 
 KEY, TEST = 0, 1
 INTENSITIES = 3
-Triple = tuple[int, int, int]
+"""Most intensities that a source of a proof has."""
+PerIntensity = tuple[int, ...]
+"""A count for each intensity of the source, brightest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +56,30 @@ class SiftReply:
         return join([pack(self.kept), pack(low), pack(high), pack(self.test_bits)])
 
     @classmethod
-    def decode(cls, payload: bytes, bases: Bits) -> SiftReply:
-        """The reply to an announcement with these bases."""
+    def decode(cls, payload: bytes, bases: Bits, kinds: int = INTENSITIES) -> SiftReply:
+        """The reply to an announcement with these bases, of a source with so many intensities."""
         kept_data, low, high, test = split(payload, 4)
         kept = unpack(kept_data, len(bases))
         count = int(kept.sum())
         intensities = unpack(low, count) | unpack(high, count) << np.uint8(1)
-        if (intensities >= INTENSITIES).any():
-            raise BlockAbort(Cause.PROTOCOL, "a fourth intensity was announced")
+        if (intensities >= kinds).any():
+            raise BlockAbort(
+                Cause.PROTOCOL, f"more than the {kinds} intensities of the source were announced"
+            )
         tests = int((bases[kept == 1] == TEST).sum())
         return cls(kept, intensities, unpack(test, tests))
 
 
 @dataclass(slots=True)
 class Sifted:
-    """Kept detections of one end in slot order; `peer_test` is what the other end disclosed."""
+    """Kept detections of one end in slot order; `peer_test` is what the other end disclosed, `kinds` how many
+    intensities the source has."""
 
     bases: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
     intensities: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
     bits: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
     peer_test: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
+    kinds: int = INTENSITIES
 
     @property
     def key_count(self) -> int:
@@ -104,16 +110,17 @@ class Sifted:
         """Own bits of the test basis."""
         return np.asarray(self.bits[self.bases == TEST], np.uint8)
 
-    def counts(self) -> tuple[Triple, Triple]:
+    def counts(self) -> tuple[PerIntensity, PerIntensity]:
         """Detections per intensity in the key and in the test basis."""
-        both = np.bincount(self.bases * np.uint8(INTENSITIES) + self.intensities, minlength=2 * INTENSITIES)
-        rows = both.reshape(2, INTENSITIES)
-        return _triple(rows[KEY]), _triple(rows[TEST])
+        key, test = (
+            per_intensity(self.intensities[self.bases == basis], self.kinds) for basis in (KEY, TEST)
+        )
+        return key, test
 
-    def test_errors(self) -> Triple:
+    def test_errors(self) -> PerIntensity:
         """Errors per intensity in the test basis, from both ends' disclosed bits."""
         wrong = self.test_bits() != self.peer_test
-        return _per_intensity(self.intensities[self.bases == TEST][wrong])
+        return per_intensity(self.intensities[self.bases == TEST][wrong], self.kinds)
 
     def key_intensities(self) -> Bits:
         """Intensity of each bit of the key basis."""
@@ -149,10 +156,6 @@ def click_bits(clicks: Bits, draw: Callable[[int], bytes]) -> tuple[Bits, int]:
     return bits, len(double)
 
 
-def _per_intensity(intensities: Bits) -> Triple:
-    return _triple(np.bincount(intensities, minlength=INTENSITIES))
-
-
-def _triple(counts: Places) -> Triple:
-    first, second, third = counts.tolist()
-    return first, second, third
+def per_intensity(intensities: Bits, kinds: int) -> PerIntensity:
+    """How often each of so many intensities occurs."""
+    return tuple(np.bincount(intensities, minlength=kinds).tolist())

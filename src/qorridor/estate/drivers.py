@@ -73,6 +73,7 @@ Listen = Annotated[str, AfterValidator(_listen)]
 Target = Annotated[str, AfterValidator(_target)]
 Window = Annotated[str, AfterValidator(_window)]
 Preset = Literal["gys", "decoy-1ghz", "demo-1ghz", "metro", "snspd-long", "sat-downlink"]
+LinkSource = Literal["optimised", "preset"]
 
 
 class Driver(Table):
@@ -82,11 +83,13 @@ class Driver(Table):
 
 
 class SimulatorLink(Driver):
-    """A simulated QKD link over the fibre of the same name."""
+    """A simulated QKD link over the fibre of the same name; its source as set for this fibre's loss, or as the
+    preset has it."""
 
     available: ClassVar[bool] = True
     driver: Literal["simulator"]
     preset: Preset
+    source: LinkSource = "optimised"
 
 
 class VendorLink(Driver):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qorridor.base.units import BitRate, Duration
-from qorridor.estate.drivers import SimulatorLink
+from qorridor.estate.drivers import LinkSource, SimulatorLink
 from qorridor.estate.model import Corridor, Estate
 from qorridor.plan.spans import plan_span
 from qorridor.records.documents import CorridorPlan, Plan, SpanPlan
@@ -28,7 +28,10 @@ def plan(estate: Estate, *, tool_version: str, inputs: Mapping[str, str], blocks
     """The plan of all fibres and corridors, with or without what blocks of finite size yield."""
     uses = _uses(estate)
     spans = {
-        name: plan_span(estate, name, *uses.get(name, (None, 0.0)), blocks=blocks) for name in estate.fibres
+        name: plan_span(
+            estate, name, *uses.get(name, (None, 0.0)), blocks=blocks, source=_source(estate, name)
+        )
+        for name in estate.fibres
     }
     corridors = {name: _corridor(estate, name, spans) for name in estate.corridors}
     return Plan(
@@ -47,6 +50,12 @@ def _uses(estate: Estate) -> dict[str, tuple[str | None, float]]:
             known, demand = uses.get(link, (preset, 0.0))
             uses[link] = (known or preset, demand + RATE_MARGIN * demand_of(estate, corridor))
     return uses
+
+
+def _source(estate: Estate, link: str) -> LinkSource:
+    """The source that the link of a fibre takes: as the first corridor that simulates it has it."""
+    drivers = (corridor.links.get(link) for corridor in estate.corridors.values())
+    return next((driver.source for driver in drivers if isinstance(driver, SimulatorLink)), "optimised")
 
 
 def _corridor(estate: Estate, name: str, spans: Mapping[str, SpanPlan]) -> CorridorPlan:

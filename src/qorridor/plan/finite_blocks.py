@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qorridor.base.errors import LinkError
+from qorridor.distill import ldpc
 from qorridor.distill.finite_key import DEFAULTS, Bound, Counts, Security, Source, entropy, key_length
-from qorridor.distill.reconciliation import CASCADE, disclosure_cap
+from qorridor.distill.reconciliation import CASCADE, LDPC, LDPC_SIFTED, disclosure_cap
 from qorridor.distill.record import charge
 from qorridor.distill.verification import TAG_BITS
 from qorridor.photonics.expectation import LinkExpectation, expect, observe
@@ -87,7 +88,8 @@ def _more(counts: Sequence[float]) -> tuple[float, ...]:
 class FiniteRate:
     """One block and its rate: length in bits, block_time in s, secret_key_rate in bit/s, bits_per_pulse
     over all pulses sent, leak in bits charged, limit = what keeps it from more (or from any key), surplus =
-    bits per pulse before rounding, negative where there is no key: what a search climbs."""
+    bits per pulse before rounding, negative where there is no key: what a search climbs; engine = how the ends
+    reconcile, which counts with margins only."""
 
     n_key: int
     length: int
@@ -99,6 +101,7 @@ class FiniteRate:
     phase_error: float
     limit: str
     surplus: float
+    engine: str = CASCADE
 
 
 def security_for(link: LinkParameters, proof: str | None = None) -> Security:
@@ -129,17 +132,29 @@ def _sifted(link: LinkParameters, model: LinkExpectation, *, vetoed: bool) -> fl
     return (model.detections_per_second if vetoed else shared) * link.key_basis**2
 
 
-def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins: bool = False) -> FiniteRate:
+def engines_for(link: LinkParameters) -> tuple[str, ...]:
+    """How the ends of this link may reconcile: Cascade, and LDPC where its codes are made for the errors and
+    its decoder sustains the sifted rate with much to spare (`LDPC_SIFTED`). By the model, no clock is read."""
+    model = expect(link)
+    suits = ldpc.QBER_LEAST <= model.qber <= ldpc.QBER_MOST
+    if suits and _sifted(link, model, vetoed=True) <= LDPC_SIFTED:
+        return CASCADE, LDPC
+    return (CASCADE,)
+
+
+def finite_rate(
+    link: LinkParameters, n_key: int, security: Security, *, margins: bool = False, engine: str = CASCADE
+) -> FiniteRate:
     """What the link yields in blocks of `n_key` detections of the key basis (1e3 to 1e8).
 
     The plain figure takes the mean counts to first order and f as the link's `reconciliation`, as the
-    papers do, without the 128 bits of the tag. With `margins` it is what a link of this product fixes
-    beforehand (`promised`): less, and what is delivered.
+    papers do, without the 128 bits of the tag. With `margins` it is what a link of this product that
+    reconciles by `engine` fixes beforehand (`promised`): less, and what is delivered.
     """
     source, model = Source(link.intensities, link.probabilities), expect(link)
     if margins:
         seen = expected(link, n_key)
-        bound, leak = _with_margins(source, security, seen, n_key)
+        bound, leak = _with_margins(source, security, seen, n_key, engine)
         length = bound.length // 8 * 8
     else:
         seen = _counted(link, n_key, model.gains, model.errors)
@@ -150,7 +165,7 @@ def finite_rate(link: LinkParameters, n_key: int, security: Security, *, margins
     time = n_key / _sifted(link, model, vetoed=margins)
     return FiniteRate(
         n_key, length, time, length / time, length / time / link.clock, seen.qber, leak, bound.phase,
-        _limit(bound, leak, n_key), bound.surplus / time / link.clock,
+        _limit(bound, leak, n_key), bound.surplus / time / link.clock, engine,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Intensities, their probabilities, key-basis share and block size for the loss at hand.
 
-One function for `plan`, `link optimise` and whoever writes a preset: a source taken at face value can
-yield no key at all where a fitting one does.
+One function for `plan`, `link optimise`, the links of `run` (link_design) and whoever writes a preset: a source
+taken at face value can yield no key at all where a fitting one does.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 from qorridor.base.errors import LinkError
 from qorridor.distill.finite_key import PROOFS, Security
+from qorridor.distill.reconciliation import CASCADE, LDPC, LDPC_SIFTED
 from qorridor.photonics.parameters import LinkParameters
 from qorridor.plan.finite_blocks import (
     LEAST_BLOCK,
     MOST_BLOCK,
     FiniteRate,
+    engines_for,
     finite_rate,
     sifted_per_second,
 )
@@ -28,6 +30,7 @@ BRIGHTEST = 1.0
 _LEAST_SHARE = 0.01
 _FIRST, _STRIDE = 3.0, 4.0  # dB
 _LARGE, _DECADES = 1e7, 0.5
+_DIGITS = (3, 5)  # at the very end of the reach, rounding to three may lose the key
 _STARTS = ((0.0, -0.7, 0.0, 0.0, 0.5), (-0.3, -0.7, 1.0, 0.0, 1.5), (-0.3, -1.0, -0.7, 0.5, 0.0))
 
 
@@ -77,6 +80,11 @@ class Optimum:
     reached: float
     point: Point | None = None
 
+    @property
+    def yields(self) -> float:
+        """Secret bits per second, 0 without key."""
+        return self.rate.secret_key_rate if self.rate else 0.0
+
 
 def optimise(
     link: LinkParameters,
@@ -88,21 +96,44 @@ def optimise(
 ) -> Optimum:
     """The source and basis share that give the most secret bits per second, and the block that goes with it.
 
-    Deterministic. The number of intensities is the proof's; the darkest of three stays as the link has
-    it. The walk begins with large blocks at low loss and continues to the link's own, because the optimum
-    at long reach and for small blocks is too narrow to be met from outside. `near`, the point of an
-    optimum at a slightly lower loss, saves the walk.
+    Deterministic, and rounded: three digits of an intensity, three decimals of a share, so that a last bit
+    of a float that differs between two machines changes nothing. The number of intensities is the proof's;
+    the darkest of three stays as the link has it. With `margins` a source is sought for either engine of
+    reconciliation, and the better one taken.
+
+    The walk begins with large blocks at low loss and continues to the link's own, because the optimum at
+    long reach and for small blocks is too narrow to be met from outside. `near`, the point of an optimum at
+    a slightly lower loss, saves the walk.
     """
+    best = _for_engine(CASCADE, link, block, security, margins=margins, near=near)
+    if not margins or not _may_sustain(best.link):
+        return best
+    other = _for_engine(LDPC, link, block, security, margins=True, near=best.point or near)
+    return max(best, other, key=lambda found: (found.yields, found.reached))
+
+
+def _may_sustain(link: LinkParameters) -> bool:
+    """Whether a source like this one's may sift as little as LDPC sustains."""
+    return sifted_per_second(link, vetoed=True) <= 2 * LDPC_SIFTED
+
+
+def _for_engine(
+    engine: str, link: LinkParameters, block: Block, security: Security, *, margins: bool, near: Point | None
+) -> Optimum:
+    """The optimum where blocks are charged as for this engine; its rate is that of the best engine there."""
 
     def score_at(loss: float, factor: float) -> Score:
         there, size = at_loss(link, loss), block.times(factor)
-        return lambda point: _score(chosen(there, point, security), size, security, margins=margins)
+        return lambda point: _score(
+            chosen(there, point, security), size, security, margins=margins, engine=engine
+        )
 
     found = _walked(score_at, link.loss, block, security, near)
     if found.best is None:
         return Optimum(link, None, found.reached)
     exact = chosen(link, found.best.point, security)
-    for best in (_tidy(exact), exact):  # at the very end of the reach, rounding may lose the key
+    for digits in _DIGITS:
+        best = _tidy(exact, digits)
         rate = face_value(best, block, security, margins=margins)
         if rate is not None and rate.length:
             return Optimum(best, rate, link.loss, found.best.point)
@@ -134,10 +165,15 @@ def face_value(
 ) -> FiniteRate | None:
     """What the link yields with its source as it is; None where the longest time brings too few detections.
 
-    LinkError Q-LINK-016 where the proof is for another number of intensities.
+    With `margins` the ends reconcile by whichever engine leaves more. LinkError Q-LINK-016 where the proof is
+    for another number of intensities.
     """
     size = block.detections(link, vetoed=margins)
-    return finite_rate(link, size, security, margins=margins) if size else None
+    if not size:
+        return None
+    engines = engines_for(link) if margins else (CASCADE,)
+    rates = [finite_rate(link, size, security, margins=margins, engine=engine) for engine in engines]
+    return max(rates, key=lambda rate: rate.surplus)
 
 
 def chosen(link: LinkParameters, point: Point, security: Security) -> LinkParameters:
@@ -171,12 +207,12 @@ def at_loss(link: LinkParameters, loss: float) -> LinkParameters:
     return replace(link, extra_loss=0.0, attenuation=max(0.0, loss) / link.length)
 
 
-def _score(link: LinkParameters, block: Block, security: Security, *, margins: bool) -> float:
+def _score(link: LinkParameters, block: Block, security: Security, *, margins: bool, engine: str) -> float:
     """Secret bits per pulse; where there are none, how far it is to them, at or below zero."""
     size = block.detections(link, vetoed=margins)
     if not size:
         return -10.0
-    found = finite_rate(link, size, security, margins=margins)
+    found = finite_rate(link, size, security, margins=margins, engine=engine)
     return found.surplus if found.length else min(0.0, found.surplus)
 
 
@@ -187,13 +223,13 @@ def _shares(logits: Point) -> tuple[float, ...]:
     return tuple(_LEAST_SHARE + free * weight / sum(weights) for weight in weights)
 
 
-def _tidy(link: LinkParameters) -> LinkParameters:
-    """Figures that can be set: five digits for intensities, four decimals for shares that sum to one."""
-    shares = [round(share, 4) for share in link.probabilities[1:]]
-    key_basis = round(link.key_basis, 4)
+def _tidy(link: LinkParameters, digits: int) -> LinkParameters:
+    """Figures that can be set: so many digits of intensities, decimals of shares that sum to one."""
+    shares = [round(share, digits) for share in link.probabilities[1:]]
+    key_basis = round(link.key_basis, digits)
     return replace(
-        link, intensities=tuple(float(f"{k:.5g}") for k in link.intensities),
-        probabilities=(round(1 - sum(shares), 4), *shares), key_basis=key_basis, basis_factor=key_basis**2,
+        link, intensities=tuple(float(f"{k:.{digits}g}") for k in link.intensities),
+        probabilities=(round(1 - sum(shares), digits), *shares), key_basis=key_basis, basis_factor=key_basis**2,
     )  # fmt: skip
 
 

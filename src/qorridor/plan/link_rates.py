@@ -183,6 +183,7 @@ def block_details(
         "n_key": rate.n_key if rate else choice.block.size, "length": rate.length if rate else 0,
         "block_time": rate.block_time if rate and math.isfinite(rate.block_time) else None,
         "phase_error": rate.phase_error if rate else None, "leak": rate.leak if rate else None,
+        "engine": rate.engine if rate and choice.margins else None,
         "intensities": list(link.intensities), "probabilities": list(link.probabilities),
         "key_basis": link.key_basis, "limit": limit,
     }  # fmt: skip

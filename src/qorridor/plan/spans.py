@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
 
-from qorridor.base.units import BitRate, Decibel
+from qorridor.base.units import BitRate, Decibel, Duration
 from qorridor.distill.finite_key import DEFAULTS
+from qorridor.estate.drivers import LinkSource
 from qorridor.estate.model import Estate, Fibre
 from qorridor.photonics.parameters import Direction, LinkParameters, LitChannel
 from qorridor.photonics.presets import load_preset
 from qorridor.photonics.rates import secret_key_rate
 from qorridor.plan.finite_blocks import N_KEY, security_for
-from qorridor.plan.link_optimum import Block, at_loss, face_value, optimise
-from qorridor.records.documents import BlockPlan, ChosenSource, SpanPlan
+from qorridor.plan.link_design import design
+from qorridor.plan.link_optimum import Block, at_loss, face_value
+from qorridor.records.documents import BlockInRun, BlockPlan, ChosenSource, SpanPlan
 
 DEFAULT_PRESET = "metro"
 DEFAULT_ATTENUATION = 0.2
@@ -56,35 +57,50 @@ def margin(link: LinkParameters, least: float) -> float:
     return sign * round(high if sign < 0 else low, 2)
 
 
-@lru_cache(maxsize=512)  # an estate has many fibres of the same kind, and the search takes a while
-def plan_blocks(link: LinkParameters) -> BlockPlan | None:
-    """What blocks of the usual size yield: the preset's source as it is, and one chosen for the loss.
+def plan_blocks(link: LinkParameters, source: LinkSource) -> BlockPlan | None:
+    """What blocks of the usual size yield: the preset's source as it is, and one chosen for the loss; and what a
+    link of `run` does with the one of them that the estate names.
 
     None where no proof is for the preset's number of intensities.
     """
     if len(link.intensities) not in DEFAULTS:
         return None
-    security, block = security_for(link), Block(size=N_KEY)
-    as_it_is = face_value(link, block, security, margins=True)
-    best = optimise(link, block, security, margins=True)
-    source = ChosenSource(
-        intensities=list(best.link.intensities), probabilities=list(best.link.probabilities),
-        key_basis=best.link.key_basis,
-    )  # fmt: skip
+    security = security_for(link)
+    as_it_is = face_value(link, Block(size=N_KEY), security, margins=True)
+    best = design(link, "optimised", N_KEY)
     return BlockPlan(
         proof=security.proof, n_key=N_KEY,
         secret_key_rate=BitRate(as_it_is.secret_key_rate) if as_it_is and as_it_is.length else None,
         limit=as_it_is.limit if as_it_is else "too few detections",
         optimised_secret_key_rate=BitRate(best.rate.secret_key_rate) if best.rate else None,
-        optimised_source=source if best.rate else None,
+        optimised_source=_source(best.link) if best.rate else None, source=source,
+        run=_in_run(link, source),
     )  # fmt: skip
 
 
+def _in_run(link: LinkParameters, source: LinkSource) -> BlockInRun | None:
+    found = design(link, source)
+    if found.rate is None:
+        return None
+    return BlockInRun(
+        n_key=found.n_key, length=found.rate.length, block_time=Duration(found.rate.block_time),
+        secret_key_rate=BitRate(found.rate.secret_key_rate), source=_source(found.link),
+        engine=found.rate.engine,
+    )  # fmt: skip
+
+
+def _source(link: LinkParameters) -> ChosenSource:
+    return ChosenSource(
+        intensities=list(link.intensities), probabilities=list(link.probabilities), key_basis=link.key_basis
+    )
+
+
 def plan_span(
-    estate: Estate, name: str, preset: str | None, demand: float, *, blocks: bool = True
-) -> SpanPlan:
+    estate: Estate, name: str, preset: str | None, demand: float, *, blocks: bool = True,
+    source: LinkSource = "optimised",
+) -> SpanPlan:  # fmt: skip
     """One fibre with a preset; `demand` = least secret key rate in bit/s that counts as enough; with or
-    without what blocks of finite size yield."""
+    without what blocks of finite size yield with that `source`."""
     fibre, chosen = estate.fibres[name], preset or DEFAULT_PRESET
     link = parameters(fibre, chosen)
     estimate = secret_key_rate(link)
@@ -96,7 +112,7 @@ def plan_span(
         preset=chosen, simulated=True, secret_key_rate=BitRate(estimate.secret_key_rate),
         bound=BitRate(min(estimate.plob_bits_per_pulse, 1e6) * link.clock), margin_db=spare, verdict=verdict,
         binding=_binding(link, fibre, spare, demand), remedies=_remedies(fibre, spare),
-        blocks=plan_blocks(link) if blocks else None,
+        blocks=plan_blocks(link, source) if blocks else None,
     )  # fmt: skip
 
 

@@ -89,9 +89,25 @@ class ChosenSource(Record):
     key_basis: float
 
 
+class BlockInRun(Record):
+    """What a link of `run` is set to over one fibre, and yields: detections of the key basis in a block, its key
+    in bits, fixed beforehand, how long it takes, its source, and how the ends reconcile."""
+
+    n_key: int
+    length: int
+    block_time: Span
+    secret_key_rate: Rate
+    source: ChosenSource
+    engine: str
+
+
 class BlockPlan(Record):
-    """What blocks of finite size yield on one fibre, with the margins of a length fixed beforehand: the
-    preset's source at face value, and one chosen for this loss; a rate of None means no key at all."""
+    """What blocks of n_key detections yield on one fibre, with the margins of a length fixed beforehand: the
+    preset's source at face value, and one chosen for this loss; a rate of None means no key at all.
+
+    `source` says which of the two the link takes, `run` what it then does, in larger blocks where these yield
+    no key; None where it does not start.
+    """
 
     proof: str
     n_key: int
@@ -99,6 +115,8 @@ class BlockPlan(Record):
     limit: str
     optimised_secret_key_rate: Rate | None
     optimised_source: ChosenSource | None
+    source: Literal["optimised", "preset"] = "optimised"
+    run: BlockInRun | None = None
 
 
 class SpanPlan(Record):

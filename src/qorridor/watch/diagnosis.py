@@ -42,7 +42,8 @@ class Sample:
     """One block as a person may see it.
 
     `qber`: errors over bits of the disclosed basis, 0 to 1; `noise`: clicks per vacuum pulse over clicks
-    per signal pulse, which grows with loss and with stray light. Both None where nothing was counted.
+    per signal pulse, which grows with loss and with stray light. Both None where nothing was counted, and
+    `noise` on links with one decoy, which send no vacuum.
     """
 
     released: bool
@@ -67,31 +68,34 @@ class Verdict:
 
 def read_sample(record: Mapping[str, Any]) -> Sample:
     """A sample from a block record or from the telemetry that a node shows; unreadable parts are absent."""
-    n, m = _signal(record, "n"), _signal(record, "m")
+    n, m = _counts(record, "n", "test"), _counts(record, "m", "test")
     qber = m[0] / n[0] if n is not None and m is not None and n[0] > 0 else _number(record.get("qber_key"))
     return Sample(
-        record.get("state") == "RELEASED", str(record.get("abort_cause") or ""), qber, _noise(record, n),
+        record.get("state") == "RELEASED", str(record.get("abort_cause") or ""), qber, _noise(record),
         record.get("simulated") is not False,
     )  # fmt: skip
 
 
-def _signal(record: Mapping[str, Any], name: str) -> tuple[float, float] | None:
-    """Signal and vacuum count of the disclosed basis."""
+def _counts(record: Mapping[str, Any], name: str, basis: str) -> tuple[float, float | None] | None:
+    """Count of the signal and of the vacuum in a basis; two intensities are signal and decoy."""
     try:
-        first, _, vacuum = record[name]["test"]
-        return float(first), float(vacuum)
+        first, _, *vacuum = record[name][basis]
+        return float(first), float(vacuum[0]) if vacuum else None
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
-def _noise(record: Mapping[str, Any], n: tuple[float, float] | None) -> float | None:
+def _noise(record: Mapping[str, Any]) -> float | None:
+    """Clicks per vacuum pulse over clicks per signal pulse, from both bases: few of either are disclosed bits."""
     try:
         signal, _, vacuum = (float(share) for share in record["p"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-    if n is None or min(n[0], signal, vacuum) <= 0:
+    counted = [n for basis in ("key", "test") if (n := _counts(record, "n", basis)) is not None]
+    seen, dark = sum(n[0] for n in counted), sum(n[1] or 0.0 for n in counted)
+    if not counted or counted[-1][1] is None or min(seen, signal, vacuum) <= 0:
         return None
-    return (n[1] / vacuum) / (n[0] / signal)
+    return (dark / vacuum) / (seen / signal)
 
 
 def _number(value: object) -> float | None:

@@ -76,7 +76,7 @@ def optimise(
     fits = PROOFS[security.proof].intensities == len(link.intensities)
     face = link_optimum.face_value(link, size, security, margins=margins) if fits else None
     best = link_optimum.optimise(link, size, security, margins=margins)
-    seen = (link, face, best, security.proof, "fixed-length, with margins" if margins else "mean counts")
+    seen = (link, face, best, security.proof, link_tables.FIXED if margins else link_tables.MEAN)
     output.emit(session, link_tables.optimum_document(*seen), link_tables.optimum_rows(*seen))
 
 

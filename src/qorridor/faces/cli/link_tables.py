@@ -95,20 +95,20 @@ def optimum_document(
 ) -> dict[str, Any]:
     """The chosen source and what it yields, beside the preset's own."""
     return {
-        **place(link), "proof": proof, "mode": mode, "face_value": _yield_of(link, face),
-        "optimised": None if best.rate is None else _yield_of(best.link, best.rate),
+        **place(link), "proof": proof, "mode": mode, "face_value": _yield_of(link, face, mode),
+        "optimised": None if best.rate is None else _yield_of(best.link, best.rate, mode),
         "key_up_to_db": round(best.reached, 2),
     }  # fmt: skip
 
 
-def _yield_of(link: LinkParameters, rate: FiniteRate | None) -> dict[str, Any] | None:
+def _yield_of(link: LinkParameters, rate: FiniteRate | None, mode: str) -> dict[str, Any] | None:
     if rate is None:
         return None
     source = {
         "intensities": list(link.intensities), "probabilities": list(link.probabilities), "key_basis": link.key_basis,
     }  # fmt: skip
     found = {name: value for name, value in dataclasses.asdict(rate).items() if name != "surplus"}
-    return {**source, **found}
+    return {**source, **found, "engine": rate.engine if mode != MEAN else None}
 
 
 def optimum_rows(link: LinkParameters, face: FiniteRate | None, best: Optimum, proof: str, mode: str) -> str:
@@ -120,7 +120,7 @@ def optimum_rows(link: LinkParameters, face: FiniteRate | None, best: Optimum, p
     rows = [
         *([f"intensity, {names[index]}", _nth(link, index), _nth(chosen, index)] for index in range(count)),
         ["key basis", f"{link.key_basis:.2%}", f"{chosen.key_basis:.2%}" if chosen else "-"],
-        *([name, figure(face), figure(best.rate)] for name, figure in _FIGURES.items()),
+        *([name, figure(face), figure(best.rate)] for name, figure in _figures(mode).items()),
     ]
     return "\n".join([head, output.table(rows, ("", "as preset", "chosen")), *_limits(face, best)])
 
@@ -142,6 +142,12 @@ def _figure(
     return figure
 
 
+def _figures(mode: str) -> dict[str, Callable[[FiniteRate | None], str]]:
+    """The rows of figures; with mean counts nobody asks how the ends reconcile."""
+    return _FIGURES if mode == MEAN else {**_FIGURES, "reconciled by": _figure(lambda rate: rate.engine)}
+
+
+MEAN, FIXED = "mean counts", "fixed-length, with margins"
 _FIGURES = {
     "block": _figure(lambda rate: f"{rate.n_key:,} in {Duration(rate.block_time)}"),
     "QBER": _figure(lambda rate: f"{rate.qber:.2%}"),

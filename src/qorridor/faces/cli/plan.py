@@ -58,11 +58,12 @@ def _summary(plan: Plan, out: Path, *, dry_run: bool) -> str:
     heads = ("fibre", "length", "loss", "secret key", "margin", "verdict", "binding")
     blocks = [_blocks(s.name, s.blocks) for s in plan.spans if s.blocks is not None]
     finite = [_FINITE, output.table(blocks, _FINITE_HEADS)] if blocks else []
+    finite += [line for s in plan.spans if s.blocks is not None for line in _in_run(s.name, s.blocks)]
     corridors = [line for corridor in plan.corridors.values() for line in _corridor(corridor)]
     return "\n".join([output.table(rows, heads), *finite, *corridors, output.written(out, dry_run=dry_run)])
 
 
-_FINITE = "in blocks of finite size, their length fixed beforehand:"
+_FINITE = "in blocks of finite size, their length fixed beforehand; a simulated link takes the best:"
 _FINITE_HEADS = ("fibre", "block", "as preset", "best", "with intensities", "shares", "key basis")
 
 
@@ -77,6 +78,14 @@ def _blocks(fibre: str, made: BlockPlan) -> list[str]:
         "" if source is None else "/".join(f"{p:.2f}" for p in source.probabilities),
         "" if source is None else f"{source.key_basis:.2f}",
     ]
+
+
+def _in_run(fibre: str, made: BlockPlan) -> list[str]:
+    """What a link does that does not take the best in blocks of the usual size."""
+    if made.run is None or (made.source == "optimised" and made.run.n_key == made.n_key):
+        return []
+    whose = "its preset's source" if made.source == "preset" else "the best source"
+    return [f"  {fibre} takes {whose}, {made.run.secret_key_rate} in blocks of {made.run.n_key:,}"]
 
 
 def _corridor(corridor: CorridorPlan) -> list[str]:
