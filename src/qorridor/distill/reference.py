@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from qorridor.distill.bits import Bits
-from qorridor.distill.cascade import FRAME, MASKS, Plan
+from qorridor.distill.cascade import MASKS, Plan
 
 
 def reconcile_plainly(alice: Bits, bob: Bits, plan: Plan) -> tuple[list[int], int, int]:
@@ -21,8 +21,8 @@ def layout(plan: Plan) -> tuple[list[list[int]], list[list[int]]]:
     """Order and block edges of both passes, spelled out from the public permutation of a frame."""
     orders: list[list[int]] = [list(range(plan.size)), []]
     edges: list[list[int]] = [[], []]
-    for start in range(0, plan.size, FRAME):
-        size = min(FRAME, plan.size - start)
+    for start in range(0, plan.size, plan.frame):
+        size = min(plan.frame, plan.size - start)
         orders[1] += [start + at for at in plan.order[0].tolist() if at < size]
         for which in (0, 1):
             edges[which] += range(start, start + size, plan.lengths[which])
@@ -67,9 +67,9 @@ class _Exchange:
 
     def _wrong_mask(self, frame: int) -> list[tuple[int, list[int], int, int]]:
         """The first mask of a frame that differs, as a set to bisect."""
-        start = frame * FRAME
+        start = frame * self.plan.frame
         for mask in range(MASKS):
-            size = min(FRAME, self.plan.size - start)
+            size = min(self.plan.frame, self.plan.size - start)
             places = [start + at for at in range(size) if self.masks[mask][at]]
             if self._differs(places, 0, len(places)):
                 return [(2 + frame * MASKS + mask, places, 0, len(places))]
