@@ -128,7 +128,8 @@ def make_plan(
 def reconcile(bits: Bits, plan: Plan) -> Generator[Bits, Bits, Reconciled]:
     """One end's exchange: yields its parities, is sent the peer's, returns the error pattern.
 
-    Raises BlockAbort(protocol) when the bits sent exceed the block: no key could be left.
+    Raises BlockAbort(protocol) when the bits sent exceed the block, for no key could be left, and when the
+    peer's parities contradict each other.
     """
     return (yield from _Engine(np.ascontiguousarray(bits), plan).run())
 
@@ -232,15 +233,21 @@ class _Engine:
         return self.plan.profile.depth(tasks, (longest - 1).bit_length(), self.plan.size)
 
     def _correct(self, places: Places) -> None:
+        """Flip what was found. Parities that are true lead to another error each time; a peer whose
+        parities contradict each other would lead back and forth without end."""
         plan = self.plan
         self.loops.correct(
             places, plan.lengths, self.errors, plan.ranks, plan.words, self.parities, self.known, self.masks
         )
+        if not self.errors[places].all():
+            raise BlockAbort(Cause.PROTOCOL, "the parities of the peer contradict each other")
 
     def _mask_wave(self) -> Generator[Bits, Bits, None]:
         """Bisect the first differing mask of every frame that has one."""
         wrong = [(frame, _lowest(int(self.masks[frame]))) for frame in np.flatnonzero(self.masks).tolist()]
         tasks = [self._task(frame, mask) for frame, mask in wrong]
+        if not all(len(task.places) for task in tasks):
+            raise BlockAbort(Cause.PROTOCOL, "the peer states an odd parity of no bits")
         depth = self._depth(len(tasks), max(len(task.places) for task in tasks))
         while live := [task for task in tasks if task.high - task.low > 1]:
             asking = [(task, half) for task in live for half in task.unknown(depth)]
