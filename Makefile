@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint types floors docs unit lock clean
+.PHONY: help demo test lint types floors docs unit coverage lock clean
 
 help:  ## Show the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 11
 
 demo: $(READY)  ## Run the whole product on this machine, in about two minutes.
 	@$(BIN)/qorridor demo $(ARGS)
@@ -32,6 +32,10 @@ docs: $(READY)  ## Build the documentation into build/docs/site.
 
 unit: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
+
+coverage: $(READY)  ## Branches of src/qorridor/distill, its kernels run as plain Python: all must be taken.
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
+	@$(BIN)/python -m coverage report
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.
 $(READY): requirements.lock pyproject.toml

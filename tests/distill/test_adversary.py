@@ -65,12 +65,14 @@ def test_random_schedules_break_no_rule(block):
         adversary.run(seed)
 
 
+@pytest.mark.compiled
 @settings(max_examples=20)
 @given(st.integers(0, 2**40))
 def test_any_schedule_that_chance_finds_breaks_no_rule(seed):
     adversary.run(seed)
 
 
+@pytest.mark.compiled
 def test_a_schedule_is_a_function_of_its_number():
     first, second = adversary.run(4), adversary.run(4)
     assert first.outcomes[0].record == second.outcomes[0].record
@@ -144,6 +146,7 @@ def test_an_end_that_lies_in_parities_is_found_out_before_any_key_is_made(end, a
     assert {left.cause, right.cause} & {"verification-failed", "protocol", "no-key"}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_transmitter_that_lies_in_its_parities_or_hashes_of_frames_spoils_no_key(part):
     """A hash that is not that of the frame makes the frame resist; Cascade then corrects it in truth."""
@@ -159,6 +162,7 @@ def test_a_transmitter_that_lies_in_its_parities_or_hashes_of_frames_spoils_no_k
     assert left.record["frames_failed"] == right.record["frames_failed"] == 1
 
 
+@pytest.mark.compiled
 def test_a_receiver_that_counts_more_errors_than_there_are_bits_gets_no_key():
     def change(payload):
         flags, counts = split(payload, 2)
@@ -169,6 +173,7 @@ def test_a_receiver_that_counts_more_errors_than_there_are_bits_gets_no_key():
     assert not right.released
 
 
+@pytest.mark.compiled
 def test_a_receiver_that_counts_other_errors_than_it_corrected_is_not_believed_twice():
     """Its count is part of its own word; with two decoys nothing of the key follows from it."""
 

@@ -224,7 +224,7 @@ class _Engine:
         low, high = loops.bounds(blocks, plan.lengths[which], plan.size, plan.frame)
         depth = self._depth(len(blocks), plan.lengths[which])
         while len(asking := loops.descend(low, high, known)):
-            lows, highs = loops.halves(asking, low, high, known, depth)
+            lows, highs = loops.halves(asking, low, high, depth)
             difference = yield from self._ask(loops.questions(lows, highs, before))
             loops.answers(difference, lows, highs, known, self.errors, plan.order, which)
         self._correct(loops.places(low, plan.order, which, plan.size))
@@ -283,13 +283,13 @@ class _MaskTask:
         self.low, self.high = 0, len(places)
 
     def unknown(self, depth: int) -> list[tuple[int, int]]:
-        """The intervals of `depth` levels whose lower half has no answer yet; none where the first has one."""
+        """The intervals of `depth` levels, whose lower halves have no answer yet; none where the first has one."""
         if (self.low + self.high) >> 1 in self.known:
             return []
         found, level = [], [(self.low, self.high)]
         for _ in range(depth):
             level = [(low, high) for low, high in level if high - low > 1]
-            found += [(low, high) for low, high in level if (low + high) >> 1 not in self.known]
+            found += level
             level = [
                 half for low, high in level for half in ((low, (low + high) >> 1), ((low + high) >> 1, high))
             ]

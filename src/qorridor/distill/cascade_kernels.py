@@ -134,8 +134,8 @@ def descend(low: Places, high: Places, known: Bits) -> Places:
 
 
 @compiled
-def halves(asking: Places, low: Places, high: Places, known: Bits, depth: int) -> tuple[Places, Places]:
-    """Of each interval that asks, the intervals of `depth` levels whose lower half has no answer yet."""
+def halves(asking: Places, low: Places, high: Places, depth: int) -> tuple[Places, Places]:
+    """Of each interval that asks, the intervals of `depth` levels: below an unanswered half all are unanswered."""
     most = asking.size << (depth - 1) if depth == 1 else asking.size * ((1 << depth) - 1)
     lows, highs, count = np.empty(most, np.int64), np.empty(most, np.int64), 0
     level_low, level_high = np.empty(1 << depth, np.int64), np.empty(1 << depth, np.int64)
@@ -149,9 +149,8 @@ def halves(asking: Places, low: Places, high: Places, known: Bits, depth: int) -
                 if b - a < 2:
                     continue
                 middle = (a + b) >> 1
-                if known[middle] == UNKNOWN:
-                    lows[count], highs[count] = a, b
-                    count += 1
+                lows[count], highs[count] = a, b
+                count += 1
                 next_low[wider], next_high[wider] = a, middle
                 next_low[wider + 1], next_high[wider + 1] = middle, b
                 wider += 2
