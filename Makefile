@@ -8,10 +8,10 @@ BIN := .venv/bin
 READY := .venv/ready
 WORKERS ?= 2
 
-.PHONY: help demo test lint types floors docs unit soak bench lock clean
+.PHONY: help demo test lint types floors docs unit coverage soak bench lock clean
 
 help:  ## Show the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 11
 
 demo: $(READY)  ## Run the whole product on this machine, in about two minutes.
 	@$(BIN)/qorridor demo $(ARGS)
@@ -38,6 +38,10 @@ soak: $(READY)  ## Distil 10^8 sifted bits with random faults and count failed f
 
 bench: $(READY)  ## Measure this machine, some ten minutes; the figures replace those in bench/.
 	@for what in photonics chain distill; do $(BIN)/qorridor bench $$what --json > .venv/bench.json && mv .venv/bench.json bench/$$what.json || exit 1; done
+
+coverage: $(READY)  ## Every branch of src/qorridor/distill is taken, with its kernels run as plain Python.
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
+	@$(BIN)/python -m coverage report
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.
 $(READY): requirements.lock pyproject.toml

@@ -74,6 +74,7 @@ def test_all_paths_equal_the_matrix_product(n, m, number):
     assert np.array_equal(modular.product(seed, x, n - 1, m), expected)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("size", [65_535, 65_536, 65_537, 99_991, 131_101])
 def test_any_length_of_a_block_gives_the_same_bits_on_all_paths(size):
     rng = np.random.Generator(np.random.Philox(size))
@@ -124,6 +125,7 @@ def test_a_wrong_turn_of_the_transform_shows_in_the_residual(monkeypatch):
     assert result.method == "modular"
 
 
+@pytest.mark.compiled
 def test_at_a_million_bits_the_residual_is_far_from_the_limit():
     rng = np.random.Generator(np.random.Philox(5))
     x, seed = rng.integers(0, 2, 10**6, dtype=np.uint8), rng.integers(0, 2, 10**6 - 1, dtype=np.uint8)
@@ -152,6 +154,11 @@ def test_every_size_has_a_transform_that_is_little_larger(size):
 def test_impossible_sizes_are_refused(n, seed, length):
     with pytest.raises(ValueError):
         amplify(np.zeros(seed, np.uint8), np.zeros(n, np.uint8), length)
+
+
+def test_a_matrix_of_another_size_than_its_seed_is_refused():
+    with pytest.raises(ValueError, match="m rows"):
+        toeplitz(np.zeros(10, np.uint8), np.zeros(8, np.uint8), 4)
 
 
 def test_nothing_to_shorten_leaves_the_bits():

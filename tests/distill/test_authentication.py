@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from qorridor.base import cbor
 from qorridor.base.secret import Secret
 from qorridor.distill.aborts import BlockAbort
-from qorridor.distill.authentication import Authenticator, bootstrap_size, forgery_bound
+from qorridor.distill.authentication import RENEW_AFTER, Authenticator, bootstrap_size, forgery_bound
 
 SECRET = np.random.Generator(np.random.Philox(3)).bytes(bootstrap_size(80))
 
@@ -108,7 +108,49 @@ def test_one_intact_copy_of_three_is_enough():
     left, right, _ = pair()
     copies = bytearray(left.sign(b"m") * 3)
     copies[3] ^= 1
-    right.verify(b"m", bytes(copies))
+    right.verify(b"m", bytes(copies), 3)
+
+
+def test_more_copies_than_are_allowed_are_refused_and_burn_nothing():
+    left, right, _ = pair()
+    signed = left.sign(b"m")
+    for size in (2, 4, 1000):
+        with pytest.raises(BlockAbort) as refused:
+            right.verify(b"m", signed * size, 1 if size == 2 else 3)
+        assert refused.value.code == "Q-LINK-012"
+    right.verify(b"m", signed)
+
+
+@given(st.integers(0, 400), st.booleans())
+def test_a_pool_takes_whole_values_and_never_more_than_the_key_has(size, old):
+    left, _, _ = pair(tags=2)
+    if old:
+        left._out.tags = RENEW_AFTER
+    wanted = left.wanted(size)
+    assert wanted <= size
+    left.refill(Secret(bytes(range(256))[:wanted] + bytes(max(0, wanted - 256))))
+    assert {len(value) for lane in left._lanes for value in lane.values} == {16}
+    assert {len(lane.r) for lane in left._lanes} == {16}
+    assert len(left.sign(b"m")) == 24
+
+
+def test_a_pool_that_does_not_reach_as_far_as_the_peer_is_an_abort():
+    left, _, _ = pair(tags=4)
+    with pytest.raises(BlockAbort) as empty:
+        left.skip_to(0, 5)
+    assert empty.value.code == "Q-LINK-014"
+    left.skip_to(4, 4)
+    assert left.left == 0
+
+
+def test_a_wiped_pool_has_nothing_left():
+    left, _, _ = pair(tags=4)
+    values = [value for lane in left._lanes for value in lane.values]
+    left.wipe()
+    assert left.left == 0
+    with pytest.raises(BlockAbort):
+        left.sign(b"m")
+    assert all(len(value) == 0 or not any(value.reveal()) for value in values)
 
 
 def test_an_empty_pool_is_an_abort_of_its_own():

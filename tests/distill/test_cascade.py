@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qorridor.distill.aborts import BlockAbort
-from qorridor.distill.cascade import EFFICIENT, QUICK, Profile, make_plan, profile_for, reconcile
+from qorridor.distill.cascade import EFFICIENT, MASKS, QUICK, Profile, make_plan, profile_for, reconcile
 from qorridor.distill.reference import layout, reconcile_plainly
 
 
@@ -16,12 +16,15 @@ def keys(size, rate, seed):
     return alice, alice ^ (rng.random(size) < rate).view(np.uint8)
 
 
-def run(alice, bob, plan):
+def run(alice, bob, plan, noted=None):
+    """Both results and the bits sent; `noted` gets what both said in each round."""
     ends = [reconcile(alice, plan), reconcile(bob, plan)]
     said, results = [next(end) for end in ends], [None, None]
     sent = [len(said[0]), len(said[1])]
     while None in results:
         heard = said[::-1]
+        if noted is not None:
+            noted.append(tuple(said))
         for me in (0, 1):
             try:
                 said[me] = ends[me].send(heard[me])
@@ -39,7 +42,8 @@ def run(alice, bob, plan):
 def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, guess, seed, profile):
     alice, bob = keys(size, rate, seed)
     plan = make_plan(size, guess, seed.to_bytes(16, "big"), profile)
-    errors, bits, rounds = reconcile_plainly(alice, bob, plan)
+    errors, told = reconcile_plainly(alice, bob, plan)
+    bits, rounds = sum(map(len, told)), len(told)
     if bits > size:
         with pytest.raises(BlockAbort):
             run(alice, bob, plan)
@@ -51,6 +55,64 @@ def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, 
     assert errors == np.flatnonzero(alice ^ bob).tolist()
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    st.sampled_from([256, 1024, 1536]), st.integers(600, 3500), st.floats(0.0, 0.1), st.floats(0.01, 0.1),
+    st.integers(0, 2**30), st.sampled_from([EFFICIENT, QUICK, Profile("deep", 1.0, 4, 1e-2)]),
+)  # fmt: skip
+def test_many_small_frames_say_bit_for_bit_what_the_plain_oracle_says(frame, size, rate, guess, seed, profile):
+    alice, bob = keys(size, rate, seed)
+    plan = make_plan(size, guess, seed.to_bytes(16, "big"), profile, frame)
+    errors, told = reconcile_plainly(alice, bob, plan)
+    bits = sum(map(len, told))
+    if bits > size:
+        with pytest.raises(BlockAbort):
+            run(alice, bob, plan)
+        return
+    (left, right), sent = run(alice, bob, plan, said_by_both := [])
+    assert left.errors.tolist() == right.errors.tolist() == errors == np.flatnonzero(alice ^ bob).tolist()
+    assert left.bits_each_way == bits == sent[0]
+    assert left.rounds == right.rounds == len(told)
+    assert [(one ^ other).tolist() for one, other in said_by_both] == told
+
+
+@pytest.mark.parametrize("frame", [0, 12, 65536 + 8, -8])
+def test_a_frame_is_a_multiple_of_eight_bits_up_to_65536(frame):
+    with pytest.raises(ValueError, match="multiple of 8"):
+        make_plan(1000, 0.02, b"s" * 16, frame=frame)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**30), st.sampled_from([64, 256, 65536]))
+def test_a_peer_that_says_anything_at_all_brings_the_exchange_to_an_end(seed, frame):
+    """Parities that contradict each other would lead from pass to pass and back without a question."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    alice, _ = keys(int(rng.integers(40, 1200)), 0.0, seed)
+    end = reconcile(alice, make_plan(len(alice), 0.02, seed.to_bytes(16, "big"), frame=frame))
+    own, truth = next(end), rng.random()
+    try:
+        for _ in range(len(alice) + 2):
+            own = end.send(own ^ (rng.random(len(own)) < truth).view(np.uint8))
+    except StopIteration as stop:
+        assert len(set(stop.value.errors.tolist())) == len(stop.value.errors)
+    except BlockAbort as aborted:
+        assert aborted.code == "Q-LINK-013"
+    else:
+        pytest.fail("more rounds than bits")
+
+
+def test_an_odd_parity_of_no_bits_is_refused():
+    """The last frame has one bit, which some masks leave out."""
+    alice, _ = keys(257, 0.0, 1)
+    plan = make_plan(257, 0.02, b"s" * 16, frame=256)
+    empty = next(mask for mask in range(MASKS) if not int(plan.words[0]) >> mask & 1)
+    end = reconcile(alice, plan)
+    theirs = next(end).copy()
+    theirs[len(theirs) - MASKS + empty] ^= 1
+    with pytest.raises(BlockAbort, match="no bits"):
+        end.send(theirs)
+
+
 def test_frames_of_a_block_go_in_lock_step_and_the_last_may_be_shorter():
     alice, bob = keys(140_000, 0.02, 3)
     plan = make_plan(140_000, 0.02, b"s" * 16)
@@ -60,6 +122,7 @@ def test_frames_of_a_block_go_in_lock_step_and_the_last_may_be_shorter():
     assert sorted(layout(plan)[0][1]) == list(range(140_000))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("profile", "rate", "most", "messages"),
     [(EFFICIENT, 0.01, 1.05, 600), (EFFICIENT, 0.02, 1.055, 600), (EFFICIENT, 0.05, 1.07, 600),

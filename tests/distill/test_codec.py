@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qorridor.distill.aborts import BlockAbort
-from qorridor.distill.codec import Direction, Kind, Names, header, join, payload_of, split
+from qorridor.distill.codec import Direction, Kind, Names, header, join, opened, payload_of, split
 
 NAMES = Names("l", "a", "b")
 EXPECTED = header(NAMES, (bytes(16), 7), kind=Kind.SIFT, direction=Direction.TO_RECEIVER, turn=3)
@@ -45,6 +45,21 @@ def test_an_abort_of_the_peer_is_told_from_garbage():
     with pytest.raises(BlockAbort) as refused:
         payload_of(b"", EXPECTED)
     assert refused.value.code == "Q-LINK-013"
+
+
+@pytest.mark.parametrize("size", [0, 3, 26])
+def test_an_opening_shorter_than_its_header_is_refused(size):
+    with pytest.raises(BlockAbort) as refused:
+        opened(message()[:size])
+    assert refused.value.code == "Q-LINK-013"
+    assert opened(message()) == (bytes(16), 7)
+
+
+def test_a_message_of_nothing_but_parts_is_not_taken_apart_to_its_end():
+    """2^27 bytes would be 2^25 empty parts."""
+    payload = bytes(1 << 20)
+    with pytest.raises(BlockAbort):
+        split(payload, 2)
 
 
 @settings(max_examples=100, deadline=None)

@@ -112,6 +112,11 @@ def test_no_errors_at_all_is_a_legal_block():
     assert 0 < phase_error(0.0, 1e4, 1e5, 1e-10) < 0.5
 
 
+def test_entropy_is_nothing_outside_of_probabilities_and_at_their_ends():
+    assert [entropy(p) for p in (-0.1, 0.0, 1.0, 1.5)] == [0.0] * 4
+    assert entropy(0.5) == 1.0
+
+
 def test_no_counts_at_all_give_no_key():
     assert key_length(PAPER, Counts((0, 0, 0), (0, 0, 0), (0, 0, 0)), LOOSE, 0.0).length == 0
 

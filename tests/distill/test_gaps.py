@@ -77,6 +77,16 @@ def test_the_compiled_code_writes_what_the_plain_one_does(found):
     assert encode_slots(places) == plainly(places)
 
 
+def test_fill_bits_a_slot_beyond_all_numbers_and_a_second_form_of_nothing_are_refused():
+    spoilt = bytearray(encode_slots(np.arange(0, 35, 7)))  # four gaps: four bits of the last byte are fill
+    spoilt[-1] |= 1
+    head = ((1 << 62) - 1).to_bytes(8, "big") + (2).to_bytes(4, "big") + b"\1"
+    for data in (bytes(spoilt), head + b"\x10\x80", b"\1" + bytes(12)):
+        with pytest.raises(BlockAbort) as refused:
+            decode_slots(data)
+        assert "canonical" in refused.value.cause
+
+
 @pytest.mark.parametrize("more", [b"\0", b"\x80"])
 def test_bytes_behind_the_last_gap_are_refused(more):
     data = encode_slots(np.arange(0, 5000, 7))

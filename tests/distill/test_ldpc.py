@@ -1,6 +1,8 @@
 """Codes by construction, what is disclosed of a frame, and the decoder against its oracles."""
 
+import functools
 import itertools
+import operator
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from qorridor.distill import ldpc
 from qorridor.distill.finite_key import entropy
 from qorridor.distill.ldpc_code import DEGREES, ENSEMBLES, Code, degrees, make_code, shares
-from qorridor.distill.ldpc_kernels import LIMIT, combine
+from qorridor.distill.ldpc_kernels import LIMIT, _explains, combine, tag
 from qorridor.distill.reference_ldpc import decode_plainly, exact, half_matrix, most_likely, softened
 
 
@@ -158,6 +160,41 @@ def test_the_decoder_equals_the_plain_one_bit_for_bit(size, qber, seed, told_mor
     assert fast is None or np.array_equal(fast, plain)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**30), st.sampled_from([0, 0, 1, 3]))
+def test_a_pattern_explains_the_parities_exactly_if_every_known_check_holds(seed, turned):
+    plan = ldpc.make_plan(100, 0.05, columns=20)
+    rng = stream(seed)
+    pattern = (rng.random(100) < 0.1).astype(np.uint8)
+    first = disclosed(plan, pattern).first(plan)
+    pattern[rng.choice(100, turned, replace=False)] ^= 1
+    known = ldpc.layers(plan, first, None)
+    posterior = np.where(ldpc.padded(pattern, plan) == 1, -5, 5).astype(np.int16)
+    held = _explains(
+        known.begin, known.end, plan.code.column, plan.code.shift, known.syndromes, known.limits,
+        posterior.reshape(plan.code.columns, plan.code.lift),
+    )  # fmt: skip
+    assert held == np.array_equal(disclosed(plan, pattern).first(plan), first)
+    assert held or turned
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 800), min_size=1, max_size=8), st.lists(st.integers(0, 800), min_size=8, max_size=8))
+def test_the_compiled_sum_of_two_bits_is_the_plain_one_number_for_number(left, right):
+    right = right[: len(left)]
+    out = np.empty(len(left), np.int16)
+    combine(out, np.array(left, np.int16), np.array(right, np.int16))
+    assert out.tolist() == [softened(a, b) for a, b in zip(left, right, strict=True)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 2**32 - 1)), max_size=60))
+def test_the_compiled_hash_of_a_frame_is_the_sum_of_its_words(places):
+    bits, words = np.array([b for b, _ in places], np.uint8), np.array([w for _, w in places], np.uint32)
+    assert int(tag(bits, words)) == functools.reduce(operator.xor, [w for b, w in places if b], 0)
+
+
+@pytest.mark.compiled
 def test_whole_numbers_and_straight_pieces_decode_as_many_frames_as_the_tanh_rule():
     plan = ldpc.make_plan(320, 0.05, columns=40)
     right = [0, 0]
@@ -205,6 +242,7 @@ def test_no_pattern_explains_parities_that_contradict_each_other():
     assert most_likely(matrix, np.array([1, 0], np.uint8)) == []
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("qber", "most"), [(0.01, 1.30), (0.02, 1.25), (0.05, 1.18), (0.08, 1.18), (0.11, 1.18)]
 )
@@ -224,6 +262,7 @@ def test_full_frames_are_decoded_at_the_efficiency_of_the_engine(qber, most):
     assert leak / limit < most
 
 
+@pytest.mark.compiled
 def test_half_rows_decode_what_whole_rows_do_not():
     plan = ldpc.make_plan(65536, 0.05)
     wrong = np.zeros(65536, np.uint8)

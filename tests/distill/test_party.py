@@ -8,6 +8,7 @@ from qorridor.distill.finite_key import Security
 from qorridor.distill.record import recompute_length
 from tests.distill.bench import DEMO, bench
 
+pytestmark = pytest.mark.compiled  # `test_block` has short blocks that plain Python can run
 SMALL = {"n_key": 120_000, "security": Security(1e-6, 1e-10)}
 
 

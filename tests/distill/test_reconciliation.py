@@ -84,6 +84,7 @@ def small_plan(size, qber):
     return ldpc.make_plan(size, qber, most=400, columns=40)
 
 
+@pytest.mark.compiled
 @settings(max_examples=25, deadline=None)
 @given(st.integers(300, 1500), st.floats(0.0, 0.06), st.floats(0.01, 0.1), st.integers(0, 2**30))
 def test_frames_that_do_not_resist_are_right_and_both_ends_count_alike(size, rate, guess, seed):
@@ -104,7 +105,8 @@ def test_frames_that_do_not_resist_are_right_and_both_ends_count_alike(size, rat
     assert len(said) == 2 * left.passes <= 4
 
 
-def test_equal_keys_take_two_messages_and_hopeless_ones_four():
+def test_equal_keys_take_two_messages_and_hopeless_ones_four(monkeypatch):
+    monkeypatch.setattr(ldpc, "ROUNDS", 2)
     alice, bob, intensities = keys(800, 0.5, 1)
     (left, right), said = exchange(alice, alice.copy(), intensities, small_plan(800, 0.03))
     assert (len(said), left.resisting, sum(map(len, right.errors))) == (2, [], 0)
@@ -149,7 +151,8 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_what_is_malformed_or_contradicts_itself_ends_in_an_abort(what):
+def test_what_is_malformed_or_contradicts_itself_ends_in_an_abort(what, monkeypatch):
+    monkeypatch.setattr(ldpc, "ROUNDS", 2)  # no pattern is to be found in any number of rounds
     number, change = WRONG[what]
     alice, bob, intensities = keys(800, 0.5, 7)
     with pytest.raises(BlockAbort) as aborted:
@@ -166,6 +169,7 @@ def reconcile(alice, bob, intensities, start, clock=None):
     return talk([end.run(start) for end in ends])
 
 
+@pytest.mark.compiled
 @settings(max_examples=15, deadline=None)
 @given(
     st.sampled_from(["efficient", "quick", LDPC]), st.integers(1000, 4000), st.floats(0.0, 1.5),
@@ -192,6 +196,7 @@ def test_every_engine_makes_keys_equal_and_counts_what_was_said(name, size, wors
         assert left.alice == left.bob
 
 
+@pytest.mark.compiled
 def test_frames_that_resist_are_left_to_cascade_and_stay_charged():
     alice, bob, intensities = keys(140_000, 0.03, 2)
     start = start_message(b"r" * 16, 20_000, LDPC)
@@ -205,11 +210,23 @@ def test_frames_that_resist_are_left_to_cascade_and_stay_charged():
     assert left.bob > 1.0 * 140_000 * 0.19
 
 
+@pytest.mark.compiled
 def test_a_small_frame_with_twice_the_errors_goes_to_cascade_too():
     alice, bob, intensities = keys(2000, 0.06, 5)
     (left, right), _ = reconcile(alice, bob, intensities, start_message(b"r" * 16, 30_000, LDPC))
     assert left.entries["frames_failed"] == 1
     assert np.array_equal(np.flatnonzero(alice ^ bob), right.errors)
+
+
+def test_a_tiny_block_that_resists_is_corrected_by_cascade_and_charged_with_both(monkeypatch):
+    monkeypatch.setattr(ldpc, "ROUNDS", 1)
+    alice, bob, intensities = keys(1000, 0.03, 5)
+    (left, right), _ = reconcile(alice, bob, intensities, start_message(b"r" * 16, 30_000, LDPC))
+    plan = ldpc.make_plan(1000, 0.03)
+    assert np.array_equal(np.flatnonzero(alice ^ bob), right.errors)
+    assert left.wrong == right.wrong
+    assert left.alice - left.bob == plan.checks + plan.more + ldpc.TAG_BITS + 2 + 2 * 96
+    assert left.entries["frames_failed"] == 1
 
 
 class Ticking:
@@ -256,6 +273,7 @@ def test_what_cascade_may_disclose_both_ways_is_enough_for_ldpc(qber):
         assert sum(disclosure_cap(LDPC, size, qber)) <= sum(disclosure_cap("efficient", size, qber))
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("qber", [0.01, 0.03, 0.08])
 def test_the_cap_of_an_engine_is_above_what_a_block_discloses_and_not_far_above(qber):
     alice, bob, intensities = keys(300_000, qber, 11)
@@ -278,6 +296,7 @@ def long_way():
     return made, made.block()
 
 
+@pytest.mark.compiled
 def test_two_parties_far_apart_end_with_equal_keys_in_few_messages(long_way):
     made, (left, right) = long_way
     assert left.key == right.key is not None
@@ -288,6 +307,7 @@ def test_two_parties_far_apart_end_with_equal_keys_in_few_messages(long_way):
     assert 1.0 < float(left.record["f_ec"]) < 1.4
 
 
+@pytest.mark.compiled
 def test_both_records_of_a_block_far_apart_are_alike_and_recomputable(long_way):
     _, (left, right) = long_way
     own = {"double_clicks", "started", "ended", "stage_seconds", "messages"}
@@ -303,6 +323,7 @@ def test_the_rule_decides_whether_the_other_end_is_charged():
     assert [charge(rule, 100, 20, 3) for rule in rules] == [123, 103]
 
 
+@pytest.mark.compiled
 def test_a_block_whose_frames_all_resist_is_corrected_by_cascade(monkeypatch):
     monkeypatch.setattr(ldpc, "ROUNDS", 1)
     left, right = forced().block()
@@ -312,6 +333,7 @@ def test_a_block_whose_frames_all_resist_is_corrected_by_cascade(monkeypatch):
     assert recompute_length(left.record) == left.record["l"]
 
 
+@pytest.mark.compiled
 def test_fixed_length_blocks_far_apart_are_charged_with_the_cap():
     cap = sum(disclosure_cap(LDPC, SMALL["n_key"], 0.02)) + 128
     left, right = forced(l_fixed=8_000, leak_cap=cap).block()
@@ -319,6 +341,7 @@ def test_fixed_length_blocks_far_apart_are_charged_with_the_cap():
     assert (left.record["engine"], left.record["leak_charged"], left.record["l"]) == (LDPC, cap, 8_000)
 
 
+@pytest.mark.compiled
 def test_the_next_block_knows_how_long_messages_take():
     class Slow(StillClock):
         at = 0.0
@@ -335,6 +358,7 @@ def test_the_next_block_knows_how_long_messages_take():
     assert made.block()[0].record["profile"] == "quick"
 
 
+@pytest.mark.compiled
 @pytest.mark.requirement("B-16")
 @pytest.mark.parametrize("seed", range(10))
 def test_garbage_in_the_exchange_of_a_block_far_apart_leaves_no_key(seed):

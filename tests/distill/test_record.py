@@ -5,15 +5,13 @@ from pathlib import Path
 import pytest
 
 from qorridor.base.errors import EvidenceError
-from qorridor.distill.finite_key import Security
-from qorridor.distill.record import recompute_length
-from tests.distill.bench import bench
+from qorridor.distill.record import efficiency, recompute_length
+from tests.distill.lab import Line
 
 
 @pytest.fixture(scope="module")
 def record():
-    left, _ = bench(n_key=120_000, security=Security(1e-6, 1e-10)).block()
-    return left.record
+    return Line().block()[0].record
 
 
 def test_an_auditor_recomputes_the_length_from_the_record_alone(record):
@@ -30,6 +28,11 @@ ALTERED = {
     "another source": lambda r: r.update(mu=["0.41", "0.1", "0.0002"]),
     "missing counts": lambda r: r.update(n=None),
     "short lists": lambda r: r["n"].update(test=[1, 2]),
+    "counts of three intensities that are no list": lambda r: r["n"].update(key="many"),
+    "lists of a source with one intensity less": lambda r: r["n"].update(key=r["n"]["key"][:2]),
+    "another mode": lambda r: r.update(mode="longest"),
+    "a fixed length that it does not state": lambda r: r.update(mode="fixed-length"),
+    "a fixed length above what is proven": lambda r: r.update(mode="fixed-length", l_fixed=r["l"] + 1, l=r["l"] + 1),
     "a text for a number": lambda r: r.update(leak_alice="many"),
 }
 
@@ -41,6 +44,15 @@ def test_an_altered_record_is_refused(record, change):
     with pytest.raises(EvidenceError) as refused:
         recompute_length(altered)
     assert refused.value.code == "Q-LINK-017"
+
+
+def test_errors_of_the_key_basis_do_not_change_a_length_that_does_not_need_them(record):
+    assert recompute_length({**record, "m": {**record["m"], "key": None}}) == record["l"]
+
+
+def test_efficiency_is_told_of_blocks_with_errors_only():
+    assert efficiency(100, 0, 1000) == efficiency(100, 1000, 1000) == 0.0
+    assert efficiency(500, 110, 1000) == pytest.approx(1.0002, abs=1e-3)
 
 
 def test_an_aborted_block_has_no_length(record):

@@ -100,12 +100,13 @@ class Authenticator:
         index = self._out.index
         return index.to_bytes(8, "big") + self._out.tag(self._out.take(index), message)
 
-    def verify(self, message: bytes, signed: bytes) -> None:
-        """Check `signed`, one or several copies of `u64 index || tag`; one intact copy is enough.
+    def verify(self, message: bytes, signed: bytes, copies_most: int = 1) -> None:
+        """Check `signed`, one or up to `copies_most` copies of `u64 index || tag`; one intact copy is enough.
 
-        Raises BlockAbort(auth-failure) otherwise; the one-time value is burnt either way.
+        Raises BlockAbort(auth-failure) otherwise; the one-time value is burnt either way. Each copy is an
+        attempt at a forgery: who allows more of them must count the bound as often.
         """
-        if not signed or len(signed) % SIGNED:
+        if not 0 < len(signed) <= copies_most * SIGNED or len(signed) % SIGNED:
             raise BlockAbort(Cause.AUTHENTICATION, "a tag of the wrong size")
         copies = [signed[at : at + SIGNED] for at in range(0, len(signed), SIGNED)]
         stated = [int.from_bytes(copy[:8], "big") for copy in copies]
@@ -132,18 +133,21 @@ class Authenticator:
 
     def wanted(self, key_bytes: int) -> int:
         """Bytes of a new key that the pool takes: what the reserve lacks, at most an eighth of the key,
-        at least what a block spends, plus 32 for a new r after 2^20 tags."""
+        at least what a block spends, plus 32 for a new r after 2^20 tags; whole values, never more than the
+        key has."""
         lacking = self._target // 2 - self.left
         pairs = max(0, min(lacking, key_bytes // 8 // (2 * TAG_BYTES)))
         if lacking > 0:
             pairs = max(pairs, min(lacking, 4))
-        return 2 * TAG_BYTES * pairs + (R_BYTES if self._old() else 0)
+        renewal = R_BYTES if self._renews(key_bytes) else 0
+        return 2 * TAG_BYTES * min(pairs, (key_bytes - renewal) // (2 * TAG_BYTES)) + renewal
 
     def refill(self, key: Secret) -> None:
         """Add new key of the size that `wanted` named; both ends do so with the same bytes."""
         data = key.reveal()
-        self._added = 0 if self._old() else len(data) // (2 * TAG_BYTES)
-        if self._old():
+        renews = self._renews(len(data))
+        self._added = 0 if renews else len(data) // (2 * TAG_BYTES)
+        if renews:
             self._renew(data[:R_BYTES])
             data = data[R_BYTES:]
         self._fill(data)
@@ -196,8 +200,9 @@ class Authenticator:
             while lane.values:
                 lane.values.popleft().wipe()
 
-    def _old(self) -> bool:
-        return any(lane.tags >= RENEW_AFTER for lane in self._lanes)
+    def _renews(self, key_bytes: int) -> bool:
+        """Whether r has made its tags and a key is long enough for a new one."""
+        return key_bytes >= R_BYTES and any(lane.tags >= RENEW_AFTER for lane in self._lanes)
 
     def _renew(self, data: memoryview) -> None:
         for number, lane in enumerate(self._lanes):

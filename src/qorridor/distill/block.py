@@ -233,14 +233,14 @@ class Block:
         }  # fmt: skip
         self.stage("amplify")
 
-    def sign(self) -> bytes:
-        """Tag over everything said so far, with its index."""
-        return self.end.auth.sign(self._tagged(self.direction, self.channel.transcript()))
+    def sign(self, copies: int = 1) -> bytes:
+        """Tag over everything said so far, with its index, as often as it is sent."""
+        return self.end.auth.sign(self._tagged(self.direction, self.channel.transcript(), copies)) * copies
 
-    def verify(self, signed: bytes) -> None:
-        """Check the peer's tag over everything before the message that carried it."""
+    def verify(self, signed: bytes, copies: int = 1) -> None:
+        """Check the peer's tag, of which up to `copies` arrive, over everything before the message with it."""
         said = self.channel.transcript(without_last=True)
-        self.end.auth.verify(self._tagged(self.channel.theirs, said), signed)
+        self.end.auth.verify(self._tagged(self.channel.theirs, said, copies), signed, copies)
 
     def released(self) -> Outcome:
         """The end of a good block: refill the authentication pool, then hand over the rest."""
@@ -328,11 +328,11 @@ class Block:
             raise BlockAbort(Cause.PROTOCOL, "the block has no counts yet")
         return self._counts
 
-    def _tagged(self, direction: Direction, transcript: memoryview) -> bytes:
+    def _tagged(self, direction: Direction, transcript: memoryview, copies: int) -> bytes:
         sender, receiver = self.end.settings.names.pair(direction)
         block_id, sequence = self.channel.block
         self._tags += 1
-        self.epsilon_auth += forgery_bound(len(transcript) + SIGNED)
+        self.epsilon_auth += copies * forgery_bound(len(transcript) + SIGNED)
         return b"".join([
             sequence.to_bytes(8, "big"), block_id, bytes([direction]),
             join([sender.encode(), receiver.encode()]), len(transcript).to_bytes(8, "big"), transcript,

@@ -29,6 +29,7 @@ from qorridor.distill.aborts import BlockAbort, Cause
 from qorridor.distill.bits import Bits, Places, expand, shuffle
 
 FRAME = 65536
+"""Bits of a frame, unless a plan has smaller ones; both ends must have the same, it is not said."""
 MASKS = 18
 Exchange = Generator[Bits, Bits, Bits]
 
@@ -72,8 +73,8 @@ def profile_for(delay: float) -> Profile:
 class Plan:
     """Public layout of one reconciliation, the same at both ends: a function of n, q, seed and profile.
 
-    `lengths` are the block lengths of both passes; `order` (2, FRAME) lists the places of a frame in the order
-    of pass 2 and `ranks` inverts it, row 1 for a last frame that is shorter; bit j of `words` (FRAME) says
+    `lengths` are the block lengths of both passes; `order` (2, frame) lists the places of a frame in the order
+    of pass 2 and `ranks` inverts it, row 1 for a last frame that is shorter; bit j of `words` (frame) says
     whether mask j takes a place of a frame.
     """
 
@@ -83,11 +84,12 @@ class Plan:
     ranks: NDArray[np.int32]
     words: NDArray[np.uint32]
     profile: Profile
+    frame: int = FRAME
 
     @property
     def frames(self) -> int:
         """Number of frames; the last may be shorter."""
-        return -(-self.size // FRAME)
+        return -(-self.size // self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,27 +101,35 @@ class Reconciled:
     rounds: int
 
 
-def make_plan(size: int, qber: float, seed: bytes, profile: Profile = EFFICIENT) -> Plan:
-    """Layout for `size` bits at an expected error rate of `qber`, 0.001..0.25 (others are clipped)."""
+def make_plan(
+    size: int, qber: float, seed: bytes, profile: Profile = EFFICIENT, frame: int = FRAME
+) -> Plan:  # fmt: skip
+    """Layout for `size` bits at an expected error rate of `qber`, 0.001..0.25 (others are clipped).
+
+    Frames of `frame` bits: a multiple of 8 up to 65,536; ValueError otherwise.
+    """
+    if frame % 8 or not 0 < frame <= FRAME:
+        raise ValueError(f"a frame has a multiple of 8 bits up to {FRAME}")
     first = math.ceil(profile.load / min(0.25, max(0.001, qber)))
-    whole = shuffle(seed, "cascade pass 2", FRAME)
-    last = size % FRAME or FRAME
-    order = np.zeros((2, FRAME), np.int32)
+    whole = shuffle(seed, "cascade pass 2", frame)
+    last = size % frame or frame
+    order = np.zeros((2, frame), np.int32)
     order[0], order[1, :last] = whole, whole[whole < last]
-    ranks = np.zeros((2, FRAME), np.int32)
-    ranks[0, order[0]] = np.arange(FRAME)
+    ranks = np.zeros((2, frame), np.int32)
+    ranks[0, order[0]] = np.arange(frame)
     ranks[1, order[1, :last]] = np.arange(last)
-    masks = np.unpackbits(np.frombuffer(expand(seed, "cascade masks", MASKS * FRAME // 8), np.uint8))
-    words = np.zeros(FRAME, np.uint32)
-    for number, mask in enumerate(masks.reshape(MASKS, FRAME)):
+    masks = np.unpackbits(np.frombuffer(expand(seed, "cascade masks", MASKS * frame // 8), np.uint8))
+    words = np.zeros(frame, np.uint32)
+    for number, mask in enumerate(masks.reshape(MASKS, frame)):
         words |= mask.astype(np.uint32) << np.uint32(number)
-    return Plan(size, (first, profile.ratio * first), order, ranks, words, profile)
+    return Plan(size, (first, profile.ratio * first), order, ranks, words, profile, frame)
 
 
 def reconcile(bits: Bits, plan: Plan) -> Generator[Bits, Bits, Reconciled]:
     """One end's exchange: yields its parities, is sent the peer's, returns the error pattern.
 
-    Raises BlockAbort(protocol) when the bits sent exceed the block: no key could be left.
+    Raises BlockAbort(protocol) when the bits sent exceed the block, for no key could be left, and when the
+    peer's parities contradict each other.
     """
     return (yield from _Engine(np.ascontiguousarray(bits), plan).run())
 
@@ -167,7 +177,7 @@ class _Engine:
 
     def _open(self) -> Generator[Bits, Bits, None]:
         first, second = (
-            self.loops.block_parities(before, length)
+            self.loops.block_parities(before, length, self.plan.frame)
             for before, length in zip(self.before, self.plan.lengths, strict=True)
         )
         lasts = self._last_blocks()
@@ -183,16 +193,16 @@ class _Engine:
 
     def _last_blocks(self) -> Places:
         """The last block of pass 2 in each frame."""
-        ends = np.minimum(np.arange(1, self.plan.frames + 1) * FRAME, self.plan.size) - 1
+        ends = np.minimum(np.arange(1, self.plan.frames + 1) * self.plan.frame, self.plan.size) - 1
         return self._block_of(ends, self.plan.lengths[1])
 
-    @staticmethod
-    def _block_of(ranks: Places, length: int) -> Places:
-        return (ranks // FRAME) * -(-FRAME // length) + (ranks % FRAME) // length
+    def _block_of(self, ranks: Places, length: int) -> Places:
+        frame = self.plan.frame
+        return (ranks // frame) * -(-frame // length) + (ranks % frame) // length
 
     def _deduce(self, first: Bits, kept: Bits, lasts: Places) -> Bits:
         """Pass 2 with the last block of each frame filled in from the frame's total in pass 1."""
-        starts = np.arange(self.plan.frames) * FRAME
+        starts = np.arange(self.plan.frames) * self.plan.frame
         totals = np.bitwise_xor.reduceat(first, self._block_of(starts, self.plan.lengths[0]))
         parities = np.zeros(len(kept) + len(lasts), np.uint8)
         parities[np.delete(np.arange(len(parities)), lasts)] = kept
@@ -211,10 +221,10 @@ class _Engine:
         """Bisect disjoint odd blocks of one pass down to one error each."""
         loops, plan = self.loops, self.plan
         before, known = self.before[which], self.known[which]
-        low, high = loops.bounds(blocks, plan.lengths[which], plan.size)
+        low, high = loops.bounds(blocks, plan.lengths[which], plan.size, plan.frame)
         depth = self._depth(len(blocks), plan.lengths[which])
         while len(asking := loops.descend(low, high, known)):
-            lows, highs = loops.halves(asking, low, high, known, depth)
+            lows, highs = loops.halves(asking, low, high, depth)
             difference = yield from self._ask(loops.questions(lows, highs, before))
             loops.answers(difference, lows, highs, known, self.errors, plan.order, which)
         self._correct(loops.places(low, plan.order, which, plan.size))
@@ -223,15 +233,21 @@ class _Engine:
         return self.plan.profile.depth(tasks, (longest - 1).bit_length(), self.plan.size)
 
     def _correct(self, places: Places) -> None:
+        """Flip what was found. Parities that are true lead to another error each time; a peer whose
+        parities contradict each other would lead back and forth without end."""
         plan = self.plan
         self.loops.correct(
             places, plan.lengths, self.errors, plan.ranks, plan.words, self.parities, self.known, self.masks
         )
+        if not self.errors[places].all():
+            raise BlockAbort(Cause.PROTOCOL, "the parities of the peer contradict each other")
 
     def _mask_wave(self) -> Generator[Bits, Bits, None]:
         """Bisect the first differing mask of every frame that has one."""
         wrong = [(frame, _lowest(int(self.masks[frame]))) for frame in np.flatnonzero(self.masks).tolist()]
         tasks = [self._task(frame, mask) for frame, mask in wrong]
+        if not all(len(task.places) for task in tasks):
+            raise BlockAbort(Cause.PROTOCOL, "the peer states an odd parity of no bits")
         depth = self._depth(len(tasks), max(len(task.places) for task in tasks))
         while live := [task for task in tasks if task.high - task.low > 1]:
             asking = [(task, half) for task in live for half in task.unknown(depth)]
@@ -247,8 +263,8 @@ class _Engine:
     def _task(self, frame: int, mask: int) -> _MaskTask:
         task = self.tasks.get((frame, mask))
         if task is None:
-            start = FRAME * frame
-            inside = self.loops.selected(self.plan.words, mask, min(FRAME, self.plan.size - start))
+            start = self.plan.frame * frame
+            inside = self.loops.selected(self.plan.words, mask, min(self.plan.frame, self.plan.size - start))
             task = self.tasks[frame, mask] = _MaskTask(inside + start, self.loops)
         task.low, task.high = 0, len(task.places)
         return task
@@ -267,13 +283,13 @@ class _MaskTask:
         self.low, self.high = 0, len(places)
 
     def unknown(self, depth: int) -> list[tuple[int, int]]:
-        """The intervals of `depth` levels whose lower half has no answer yet; none where the first has one."""
+        """The intervals of `depth` levels, whose lower halves have no answer yet; none where the first has one."""
         if (self.low + self.high) >> 1 in self.known:
             return []
         found, level = [], [(self.low, self.high)]
         for _ in range(depth):
             level = [(low, high) for low, high in level if high - low > 1]
-            found += [(low, high) for low, high in level if (low + high) >> 1 not in self.known]
+            found += level
             level = [
                 half for low, high in level for half in ((low, (low + high) >> 1), ((low + high) >> 1, high))
             ]

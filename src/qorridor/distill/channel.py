@@ -108,9 +108,10 @@ class Channel:
         """The peer's OPEN: adopt its block id if it opens block `sequence`."""
         self.turn += 1
         message = yield from self._next()
-        self.block = opened(message)
-        if self.block[1] != sequence:
-            raise BlockAbort(Cause.PROTOCOL, f"block {self.block[1]} opened instead of {sequence}")
+        block_id, stated = opened(message)
+        self.block = (block_id, sequence)
+        if stated != sequence:
+            raise BlockAbort(Cause.PROTOCOL, f"block {stated} opened instead of {sequence}")
         payload = payload_of(message, self._header(Kind.OPEN, self.theirs))
         self._note(message)
         return payload

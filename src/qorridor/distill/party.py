@@ -54,20 +54,18 @@ def transmitter(end: Endpoint) -> Steps[Outcome]:
     """One block at the transmitter's end; ends RELEASED with the key or ABORTED, and never raises for
     anything that the peer or the link does."""
     block = Block(end, Direction.TO_RECEIVER)
-    try:
-        yield from _transmit(block)
-    except LinkError as error:
-        abort = BlockAbort.of(error)
-        yield Send(block.channel.farewell(abort.reason))
-        return block.aborted(abort)
-    return block.released()
+    return (yield from _ended(block, _transmit(block)))
 
 
 def receiver(end: Endpoint) -> Steps[Outcome]:
     """One block at the receiver's end; see `transmitter`."""
     block = Block(end, Direction.TO_TRANSMITTER)
+    return (yield from _ended(block, _receive(block)))
+
+
+def _ended(block: Block, steps: Steps[None]) -> Steps[Outcome]:
     try:
-        yield from _receive(block)
+        yield from steps
     except LinkError as error:
         abort = BlockAbort.of(error)
         yield Send(block.channel.farewell(abort.reason))
@@ -171,7 +169,7 @@ def _authenticate_transmitter(block: Block) -> Steps[None]:
     block.verify((yield from channel.receive(Kind.AUTH)))
     yield from channel.send(Kind.COMMIT, block.sign())
     message = yield from block.timed(channel.last())
-    block.verify(message[-COPIES * SIGNED :])
+    block.verify(message[-COPIES * SIGNED :], COPIES)
     block.stage("authenticate")
 
 
@@ -180,5 +178,5 @@ def _authenticate_receiver(block: Block) -> Steps[None]:
     block.verify((yield from channel.receive(Kind.AUTH)))
     yield from channel.send(Kind.AUTH, block.sign())
     block.verify((yield from channel.receive(Kind.COMMIT)))
-    yield from channel.send(Kind.DONE, block.sign() * COPIES)
+    yield from channel.send(Kind.DONE, block.sign(COPIES))
     block.stage("authenticate")

@@ -113,7 +113,7 @@ class Reconciliation:
         """Reconcile as the payload of `reconcile` says; BlockAbort(protocol) if it says nothing known."""
         seed, rate, name = split(start, 3)
         profile = cascade.PROFILES.get(name.decode("ascii", "replace"))
-        if len(seed) != 16 or (profile is None and name != LDPC.encode()):
+        if (len(seed), len(rate)) != (16, 4) or (profile is None and name != LDPC.encode()):
             raise BlockAbort(Cause.PROTOCOL, "the peer reconciles in an unknown way")
         qber = int.from_bytes(rate, "big") / 1e6
         if profile is None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from qorridor.distill.bits import Bits
-from qorridor.distill.cascade import FRAME, MASKS, Plan
+from qorridor.distill.cascade import MASKS, Plan
 
 
-def reconcile_plainly(alice: Bits, bob: Bits, plan: Plan) -> tuple[list[int], int, int]:
-    """(error positions, bits each way, messages each way) of one exchange."""
+def reconcile_plainly(alice: Bits, bob: Bits, plan: Plan) -> tuple[list[int], list[list[int]]]:
+    """Error positions of one exchange, and what each pair of messages said: the differences of the parities."""
     return _Exchange([int(x) ^ int(y) for x, y in zip(alice, bob, strict=True)], plan).run()
 
 
@@ -21,8 +21,8 @@ def layout(plan: Plan) -> tuple[list[list[int]], list[list[int]]]:
     """Order and block edges of both passes, spelled out from the public permutation of a frame."""
     orders: list[list[int]] = [list(range(plan.size)), []]
     edges: list[list[int]] = [[], []]
-    for start in range(0, plan.size, FRAME):
-        size = min(FRAME, plan.size - start)
+    for start in range(0, plan.size, plan.frame):
+        size = min(plan.frame, plan.size - start)
         orders[1] += [start + at for at in plan.order[0].tolist() if at < size]
         for which in (0, 1):
             edges[which] += range(start, start + size, plan.lengths[which])
@@ -38,11 +38,11 @@ class _Exchange:
         self.masks = [[int(word) >> mask & 1 for word in plan.words] for mask in range(MASKS)]
         self.fixed: set[int] = set()
         self.known: set[tuple[int, ...]] = set()
-        blocks = sum(len(edges) - 1 for edges in self.edges)
-        self.bits, self.rounds = blocks - plan.frames + MASKS * plan.frames, 1
+        self.told: list[list[int]] = []
 
-    def run(self) -> tuple[list[int], int, int]:
+    def run(self) -> tuple[list[int], list[list[int]]]:
         """Waves while a block is odd, masks while one differs."""
+        self.told.append(self._open())
         while True:
             which, odd = self._odd()
             if odd:
@@ -50,9 +50,28 @@ class _Exchange:
             else:
                 tasks = [task for frame in range(self.plan.frames) for task in self._wrong_mask(frame)]
                 if not tasks:
-                    return sorted(self.fixed), self.bits, self.rounds
+                    return sorted(self.fixed), self.told
                 found = self._bisect(tasks)
             self.fixed ^= found
+
+    def _open(self) -> list[int]:
+        """Blocks of pass 1, of pass 2 without the last of each frame, and every mask of every frame."""
+        said = []
+        for which in (0, 1):
+            for low, high in zip(self.edges[which], self.edges[which][1:], strict=False):
+                if which == 0 or (high % self.plan.frame and high < self.plan.size):
+                    said.append(self._raw(self.orders[which][low:high]))
+        for frame in range(self.plan.frames):
+            said += [self._raw(self._masked(frame, mask)) for mask in range(MASKS)]
+        return said
+
+    def _raw(self, places: list[int]) -> int:
+        return sum(self.diff[at] for at in places) & 1
+
+    def _masked(self, frame: int, mask: int) -> list[int]:
+        start = frame * self.plan.frame
+        size = min(self.plan.frame, self.plan.size - start)
+        return [start + at for at in range(size) if self.masks[mask][at]]
 
     def _differs(self, places: list[int], low: int, high: int) -> bool:
         return bool(sum(self.diff[at] + (at in self.fixed) for at in places[low:high]) & 1)
@@ -67,10 +86,8 @@ class _Exchange:
 
     def _wrong_mask(self, frame: int) -> list[tuple[int, list[int], int, int]]:
         """The first mask of a frame that differs, as a set to bisect."""
-        start = frame * FRAME
         for mask in range(MASKS):
-            size = min(FRAME, self.plan.size - start)
-            places = [start + at for at in range(size) if self.masks[mask][at]]
+            places = self._masked(frame, mask)
             if self._differs(places, 0, len(places)):
                 return [(2 + frame * MASKS + mask, places, 0, len(places))]
         return []
@@ -81,26 +98,34 @@ class _Exchange:
         longest = self.plan.lengths[tasks[0][0]] if in_pass else max(len(task[1]) for task in tasks)
         depth = self.plan.profile.depth(len(tasks), (longest - 1).bit_length(), self.plan.size)
         while any(high - low > 1 for _, _, low, high in tasks):
-            asked = 0
-            for name, _, low, high in tasks:
+            said = []
+            for name, places, low, high in tasks:
                 if high - low > 1 and (name, (low + high) // 2) not in self.known:
-                    asked += self._ask(name, low, high, depth)
+                    said += self._ask(name, places, (low, high), depth)
             for index, (name, places, low, high) in enumerate(tasks):
                 if high - low > 1:
                     middle = (low + high) // 2
                     half = (low, middle) if self._differs(places, low, middle) else (middle, high)
                     tasks[index] = (name, places, *half)
-            self.bits, self.rounds = self.bits + asked, self.rounds + bool(asked)
+            self.told += [said] if said else []
         return {places[low] for _, places, low, _ in tasks}
 
-    def _ask(self, name: int, low: int, high: int, depth: int) -> int:
-        """Learn the lower half of a set and of its halves, `depth` levels deep; returns how many were new."""
-        if depth == 0 or high - low == 1:
-            return 0
-        middle = (low + high) // 2
-        new = (name, middle) not in self.known
-        self.known.add((name, middle))
-        return new + self._ask(name, low, middle, depth - 1) + self._ask(name, middle, high, depth - 1)
+    def _ask(self, name: int, places: list[int], span: tuple[int, int], depth: int) -> list[int]:
+        """The lower halves of a set and of its halves, `depth` levels deep, level by level: none was known."""
+        said, level = [], [span]
+        for _ in range(depth):
+            level = [(low, high) for low, high in level if high - low > 1]
+            for low, high in level:
+                middle = (low + high) // 2
+                said.append(self._raw(places[low:middle]))
+                self.known.add((name, middle))
+            level = [half for low, high in level for half in _halved(low, high)]
+        return said
+
+
+def _halved(low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    middle = (low + high) // 2
+    return (low, middle), (middle, high)
 
 
 def toeplitz_plainly(seed: Bits, bits: Bits, length: int) -> Bits:
