@@ -27,8 +27,8 @@ import numpy as np
 
 from qorridor.base.canonical import canonical_json
 from qorridor.distill.aborts import Cause
-from qorridor.distill.block import Block, Outcome
-from qorridor.distill.codec import MESSAGE_MOST, Direction, Kind, header, join, split
+from qorridor.distill.block import Outcome
+from qorridor.distill.codec import MESSAGE_MOST, Direction, Kind, join, split
 from tests.distill.lab import FAR, NAMES, UP, Lie, Line, Tamper, with_settings
 
 HEADER = 3 + 16 + 8 + 4 + 3 + len(NAMES.link) + len(NAMES.transmitter) + len(NAMES.receiver)
@@ -69,7 +69,9 @@ def _flip(scene: Scene, message: bytes) -> bytes:
 
 def _flip_payload(scene: Scene, message: bytes) -> bytes:
     changed = bytearray(message)
-    changed[int(scene.rng.integers(min(HEADER + 4, len(message) - 1), len(message)))] ^= 1 << int(scene.rng.integers(8))
+    changed[int(scene.rng.integers(min(HEADER + 4, len(message) - 1), len(message)))] ^= 1 << int(
+        scene.rng.integers(8)
+    )
     return bytes(changed)
 
 
@@ -249,7 +251,9 @@ def _judge_record(line: Line, outcome: Outcome) -> None:
     for found in re.findall(r"[0-9a-f]{16,}", text):
         data = bytes.fromhex(found[: len(found) // 2 * 2])
         windows = [data[at : at + 8] for at in range(len(data) - 7)]
-        assert not any(window in secret for window in windows for secret in secrets), "a record tells a secret"
+        assert not any(window in secret for window in windows for secret in secrets), (
+            "a record tells a secret"
+        )
 
 
 def _judge_burning(line: Line, before: list[tuple[int, int, int]]) -> None:
@@ -257,12 +261,16 @@ def _judge_burning(line: Line, before: list[tuple[int, int, int]]) -> None:
     notes = [(use.end, use.lane, use.index) for use in line.persisted]
     assert len(set(notes)) == len(notes), "a one-time value was used twice"
     for end, old in zip(line.ends, before, strict=True):
-        assert all(new >= was for new, was in zip(end.auth.state[1:], old[1:], strict=True)), "an index went back"
+        assert all(new >= was for new, was in zip(end.auth.state[1:], old[1:], strict=True)), (
+            "an index went back"
+        )
     signed = [(use.end, use.index) for use in line.signed]
     assert len(set(signed)) == len(signed), "a one-time value made two tags"
     for at, role in enumerate(("transmitter", "receiver")):
         used = [index for end, index in signed if end == role]
-        assert all(index < line.ends[at].auth.state[1 + at] for index in used), "a value that made a tag is left"
+        assert all(index < line.ends[at].auth.state[1 + at] for index in used), (
+            "a value that made a tag is left"
+        )
 
 
 def run(seed: int) -> Report:
@@ -323,4 +331,6 @@ def _lies(rng: Rng, kinds: list[Kind]) -> Lies:
             out[int(rng.integers(most))] ^= 1 << int(rng.integers(8))
         return bytes(out)
 
-    return Lies(end, kind, change, int(rng.integers(30)) if kind == Kind.PARITY else 0, again=bool(rng.random() < 0.4))
+    return Lies(
+        end, kind, change, int(rng.integers(30)) if kind == Kind.PARITY else 0, again=bool(rng.random() < 0.4)
+    )

@@ -145,7 +145,9 @@ class Line:
     def __post_init__(self) -> None:
         self.module = Module(self.seed, self.qber, source=self.settings.source)
         self.ends = [
-            Endpoint(self.settings, _unborn(), SeededEntropy(10 * self.seed + at), StillClock(), delay=self.delay)
+            Endpoint(
+                self.settings, _unborn(), SeededEntropy(10 * self.seed + at), StillClock(), delay=self.delay
+            )
             for at in (0, 1)
         ]
         self.wires: Wires = (deque(), deque())
@@ -176,9 +178,7 @@ class Line:
             wire.clear()
         auths = [end.auth for end in self.ends]
         ahead = auths[0].generation - auths[1].generation
-        if any(auth.broken for auth in auths):
-            self.bootstrap()
-        elif ahead and not auths[0 if ahead > 0 else 1].can_undo:
+        if any(auth.broken for auth in auths) or (ahead and not auths[0 if ahead > 0 else 1].can_undo):
             self.bootstrap()
         elif ahead:
             auths[0 if ahead > 0 else 1].undo()
@@ -191,7 +191,9 @@ class Line:
         for end in self.ends:
             end.sequence = max(one.sequence for one in self.ends)
 
-    def block(self, tamper: Tamper = untouched, lies: tuple[Lie | None, Lie | None] = (None, None)) -> list[Outcome]:
+    def block(
+        self, tamper: Tamper = untouched, lies: tuple[Lie | None, Lie | None] = (None, None)
+    ) -> list[Outcome]:
         """Run one block to its end at both ends; whoever waits in vain is told that the connection is lost.
 
         `lies` makes an end say other things than it should. Any exception of a party but an abort goes through.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qorridor.base.canonical import canonical_json
 from qorridor.distill.codec import Kind, join, split
 from tests.distill import adversary
-from tests.distill.adversary import ATTACKS, FAR_KINDS, NEAR_KINDS, Lies, Strike, attacked, with_payload
+from tests.distill.adversary import ATTACKS, NEAR_KINDS, Lies, Strike, attacked, with_payload
 from tests.distill.lab import FAR, SETTINGS, Line, with_settings
 
 
@@ -46,7 +46,9 @@ PAIRS = [(kind, attack) for kind in [*NEAR_KINDS, Kind.SYNDROME, Kind.FRAMES] fo
 @pytest.mark.compiled
 @pytest.mark.requirement("B-16")
 @pytest.mark.parametrize(("kind", "attack"), PAIRS, ids=lambda part: getattr(part, "name", part))
-def test_each_attack_on_each_kind_of_message_leaves_no_key_or_equal_ones_and_the_next_block_works(kind, attack):
+def test_each_attack_on_each_kind_of_message_leaves_no_key_or_equal_ones_and_the_next_block_works(
+    kind, attack
+):
     left, right = struck(kind, attack)
     if (kind, attack) in HARMLESS:
         assert left.released

@@ -60,7 +60,9 @@ def test_errors_leak_and_rounds_equal_the_plain_oracle_at_both_ends(size, rate, 
     st.sampled_from([256, 1024, 1536]), st.integers(600, 3500), st.floats(0.0, 0.1), st.floats(0.01, 0.1),
     st.integers(0, 2**30), st.sampled_from([EFFICIENT, QUICK, Profile("deep", 1.0, 4, 1e-2)]),
 )  # fmt: skip
-def test_many_small_frames_say_bit_for_bit_what_the_plain_oracle_says(frame, size, rate, guess, seed, profile):
+def test_many_small_frames_say_bit_for_bit_what_the_plain_oracle_says(
+    frame, size, rate, guess, seed, profile
+):
     alice, bob = keys(size, rate, seed)
     plan = make_plan(size, guess, seed.to_bytes(16, "big"), profile, frame)
     errors, told = reconcile_plainly(alice, bob, plan)

@@ -179,7 +179,10 @@ def test_a_pattern_explains_the_parities_exactly_if_every_known_check_holds(seed
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 800), min_size=1, max_size=8), st.lists(st.integers(0, 800), min_size=8, max_size=8))
+@given(
+    st.lists(st.integers(0, 800), min_size=1, max_size=8),
+    st.lists(st.integers(0, 800), min_size=8, max_size=8),
+)
 def test_the_compiled_sum_of_two_bits_is_the_plain_one_number_for_number(left, right):
     right = right[: len(left)]
     out = np.empty(len(left), np.int16)

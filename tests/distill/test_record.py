@@ -32,7 +32,9 @@ ALTERED = {
     "lists of a source with one intensity less": lambda r: r["n"].update(key=r["n"]["key"][:2]),
     "another mode": lambda r: r.update(mode="longest"),
     "a fixed length that it does not state": lambda r: r.update(mode="fixed-length"),
-    "a fixed length above what is proven": lambda r: r.update(mode="fixed-length", l_fixed=r["l"] + 1, l=r["l"] + 1),
+    "a fixed length above what is proven": lambda r: r.update(
+        mode="fixed-length", l_fixed=r["l"] + 1, l=r["l"] + 1
+    ),
     "a text for a number": lambda r: r.update(leak_alice="many"),
 }
 

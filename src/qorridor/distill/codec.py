@@ -78,7 +78,8 @@ def join(parts: list[bytes]) -> bytes:
 
 def split(payload: bytes, count: int) -> list[bytes]:
     """Exactly `count` parts; BlockAbort(protocol) for anything else."""
-    parts, at = [], 0
+    parts: list[bytes] = []
+    at = 0
     while at + 4 <= len(payload) and len(parts) <= count:
         end = at + 4 + int.from_bytes(payload[at : at + 4], "big")
         parts.append(payload[at + 4 : end])
