@@ -63,8 +63,11 @@ def test_an_aborted_block_has_no_length(record):
 
 def test_the_documentation_explains_every_field_of_a_record():
     """And names no field that no record has."""
-    made = bench(n_key=120_000, security=Security(1e-6, 1e-10))
-    good, bad = made.block()[0].record, made.block(lambda _, message: message[:-1])[1].record
+    line = Line()
+    good, bad = (
+        line.block()[0].record,
+        line.block(lambda _number, to, message: [(to, message[:-1])])[1].record,
+    )
     of_session = {"authentication", "secret_key_rate"}
     page = (Path(__file__).parents[2] / "docs/inside/distillation.md").read_text()
     table = page.split("## The record of a block")[1]
