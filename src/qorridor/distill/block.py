@@ -23,6 +23,7 @@ from qorridor.distill.reconciliation import CASCADE, LDPC, Agreement, Reconcilia
 from qorridor.distill.sifting import Sifted
 from qorridor.distill.verification import TAG_BITS, collision_bound
 
+_AT_ONCE = 4_000_000
 _HOPELESS = 0.9  # a block is given up before reconciliation if even this share of n h(q) is too much
 
 
@@ -86,8 +87,9 @@ class Settings:
 
     def batch(self, missing: int) -> int:
         """Detections to announce next when `missing` sifted ones are due: a little less at first, so
-        that few are announced in vain."""
-        return int(0.995 * missing / self.key_basis**2) + 200
+        that few are announced in vain, and no more at once than modules remember."""
+        whole = int(self.n_key / self.key_basis**2)
+        return min(int(0.995 * missing / self.key_basis**2) + 200, max(_AT_ONCE, whole // 32))
 
 
 @dataclass(slots=True)
