@@ -34,7 +34,7 @@ unit: $(READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -q
 
 coverage: $(READY)  ## Branches of src/qorridor/distill, its kernels run as plain Python: all must be taken.
-	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
+	@CI=1 NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
 	@$(BIN)/python -m coverage report
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.
