@@ -40,7 +40,7 @@ bench: $(READY)  ## Measure this machine, some ten minutes; the figures replace 
 	@for what in photonics chain distill; do $(BIN)/qorridor bench $$what --json > .venv/bench.json && mv .venv/bench.json bench/$$what.json || exit 1; done
 
 coverage: $(READY)  ## Every branch of src/qorridor/distill is taken, with its kernels run as plain Python.
-	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
+	@CI=1 NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run -m pytest -q -m "not compiled" -p no:randomly tests/distill
 	@$(BIN)/python -m coverage report
 
 # Locked install: hashes are checked; uv is used where it is present, pip otherwise.

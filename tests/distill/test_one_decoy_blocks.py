@@ -7,7 +7,7 @@ import pytest
 
 from qorridor.base.errors import EvidenceError
 from qorridor.distill.aborts import BlockAbort
-from qorridor.distill.finite_key import Source
+from qorridor.distill.finite_key import Security, Source
 from qorridor.distill.reconciliation import CASCADE, LDPC
 from qorridor.distill.record import recompute_length
 from qorridor.distill.sifting import SiftReply
@@ -16,6 +16,7 @@ from qorridor.photonics.presets import load_preset
 from qorridor.plan.finite_blocks import finite_rate
 from qorridor.plan.link_design import design
 from tests.distill.bench import NAMES, Bench, Optics, Settings
+from tests.distill.lab import FAR, Line, with_settings
 
 FOUND = design(load_preset("metro", loss=6.9))
 SLOTS = 2_000_000_000  # most of them fall into the dead time of the detectors
@@ -39,6 +40,7 @@ def made(request):
     return request.param, bench(request.param).block()
 
 
+@pytest.mark.compiled
 def test_two_ends_of_a_preset_with_one_decoy_have_the_key_that_was_promised(made):
     engine, (left, right) = made
     assert left.key == right.key is not None
@@ -46,6 +48,7 @@ def test_two_ends_of_a_preset_with_one_decoy_have_the_key_that_was_promised(made
     assert (left.record["engine"], left.record["proof_id"]) == (engine, "wiesemann2024-1decoy")
 
 
+@pytest.mark.compiled
 def test_records_have_two_counts_a_basis_and_those_of_the_key_basis_after_correction(made):
     _, (left, right) = made
     for name in ("n", "m"):
@@ -71,6 +74,7 @@ ALTERED = {
 }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("change", ALTERED)
 def test_an_altered_record_of_a_block_with_one_decoy_is_refused(made, change):
     altered = copy.deepcopy(made[1][0].record)
@@ -80,6 +84,7 @@ def test_an_altered_record_of_a_block_with_one_decoy_is_refused(made, change):
     assert refused.value.code == "Q-LINK-017"
 
 
+@pytest.mark.compiled
 def test_without_a_fixed_length_the_observed_counts_decide_and_the_record_says_so():
     left, right = bench(l_fixed=None, leak_cap=None).block()
     assert left.key == right.key is not None
@@ -92,6 +97,7 @@ def test_without_a_fixed_length_the_observed_counts_decide_and_the_record_says_s
         recompute_length(longer)
 
 
+@pytest.mark.compiled
 def test_somebody_who_listens_gets_no_block_released():
     made = bench()
     made.optics.conditions = Conditions(intercept=0.1)
@@ -110,6 +116,7 @@ def test_a_third_intensity_is_no_message_of_a_source_with_two():
         SiftReply.decode(third, bases, 2)
 
 
+@pytest.mark.compiled
 def test_ends_that_expect_another_engine_make_no_key():
     made = bench()
     made.ends[1].settings = settings(CASCADE)
@@ -121,3 +128,12 @@ def test_ends_that_expect_another_engine_make_no_key():
 def test_an_engine_that_nobody_wrote_is_no_setting():
     with pytest.raises(ValueError, match="turbo"):
         settings(LDPC, engine="turbo")
+
+
+@pytest.mark.parametrize("delay", [0.0, FAR])
+def test_a_short_block_with_one_decoy_counts_two_intensities_to_the_end(delay):
+    source, security = Source((0.3, 0.1), (0.5, 0.5)), Security(0.5, 1e-10, "wiesemann2024-1decoy")
+    left, right = Line(settings=with_settings(source=source, security=security, n_key=8_000), delay=delay).block()
+    assert left.key == right.key is not None
+    assert [len(left.record["m"][basis]) for basis in ("key", "test")] == [2, 2]
+    assert recompute_length(left.record) == left.record["l"]
