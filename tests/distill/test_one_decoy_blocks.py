@@ -133,7 +133,9 @@ def test_an_engine_that_nobody_wrote_is_no_setting():
 @pytest.mark.parametrize("delay", [0.0, FAR])
 def test_a_short_block_with_one_decoy_counts_two_intensities_to_the_end(delay):
     source, security = Source((0.3, 0.1), (0.5, 0.5)), Security(0.5, 1e-10, "wiesemann2024-1decoy")
-    left, right = Line(settings=with_settings(source=source, security=security, n_key=8_000), delay=delay).block()
+    left, right = Line(
+        settings=with_settings(source=source, security=security, n_key=8_000), delay=delay
+    ).block()
     assert left.key == right.key is not None
     assert [len(left.record["m"][basis]) for basis in ("key", "test")] == [2, 2]
     assert recompute_length(left.record) == left.record["l"]

@@ -264,6 +264,7 @@ def test_ldpc_is_chosen_where_a_message_takes_long_and_the_cap_has_room():
     ]  # fmt: skip
     assert [choose(0.05, 10**6, qber, None) for qber in (0.001, 0.05, 0.2)] == ["quick", LDPC, "quick"]
     need = sum(disclosure_cap(LDPC, 10**6, 0.02))
+    assert [choose(0.0, 10**6, qber, 1, LDPC) for qber in (0.001, 0.12, 0.13)] == [LDPC, LDPC, "efficient"]
     assert [choose(0.05, 10**6, 0.02, room) for room in (need - 1, need)] == ["quick", LDPC]
 
 

@@ -35,6 +35,7 @@ ALTERED = {
     "a fixed length above what is proven": lambda r: r.update(
         mode="fixed-length", l_fixed=r["l"] + 1, l=r["l"] + 1
     ),
+    "a proof that nobody wrote": lambda r: r.update(proof_id="nobody-2decoy"),
     "a text for a number": lambda r: r.update(leak_alice="many"),
 }
 
