@@ -234,7 +234,7 @@ def judge(line: Line, outcomes: list[Outcome], *, alone: bool) -> None:
         _judge_record(line, outcome)
         assert not block.bits.any(), "bits of the block remain"
         assert not block._key.any(), "bits of the key remain"
-        assert not block.sifted.bits.any(), "sifted bits remain"
+        assert not block.sifted.key_bits.any(), "sifted bits remain"
 
 
 def _judge_record(line: Line, outcome: Outcome) -> None:

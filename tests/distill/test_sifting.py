@@ -33,25 +33,47 @@ def both_ends():
 def test_both_ends_keep_the_same_detections_and_disclose_the_test_basis_only():
     mine, sent, left, right = both_ends()
     match = mine.bases == sent.bases
-    assert np.array_equal(left.bases, mine.bases[match])
-    assert np.array_equal(right.bases, left.bases)
-    assert np.array_equal(right.intensities, sent.intensities[match])
-    assert np.array_equal(right.bits, mine.clicks[match] - 1)
+    for basis, ends in ((0, ("key_bits", "key_intensities")), (1, ("test_bits", "test_intensities"))):
+        here = match & (mine.bases == basis)
+        assert np.array_equal(getattr(right, ends[0]), mine.clicks[here] - 1)
+        assert np.array_equal(getattr(left, ends[0]), sent.bits[here])
+        assert np.array_equal(getattr(right, ends[1]), sent.intensities[here])
+        assert np.array_equal(getattr(left, ends[1]), sent.intensities[here])
     assert np.array_equal(right.peer_test, sent.bits[match & (mine.bases == 1)])
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+@pytest.mark.parametrize("n_key", [1, 690, 700])
+def test_the_cut_is_behind_the_last_key_detection_that_is_due(batches, n_key):
+    """Test detections before it stay, those behind it go, however many batches have come."""
+    rng = np.random.Generator(np.random.Philox(9))
+    parts = [rng.integers(0, 2, (3, 700 * 2 // batches), dtype=np.uint8) for _ in range(batches)]
+    parts = [part for at, part in enumerate(parts) if sum((p[0] == 0).sum() for p in parts[:at]) < n_key]
+    end = Sifted()
+    for part in parts:
+        end.add(*part)
+        end.disclose(part[2][part[0] == 1])
+    bases, intensities, bits = np.concatenate(parts, axis=1)
+    n_key = min(n_key, end.key_count)
+    end.cut(n_key)
+    stop = np.flatnonzero(bases == 0)[n_key - 1] + 1
+    assert np.array_equal(end.key_bits, bits[:stop][bases[:stop] == 0])
+    assert np.array_equal(end.test_bits, bits[:stop][bases[:stop] == 1])
+    assert np.array_equal(end.peer_test, end.test_bits)
+    assert np.array_equal(end.test_intensities, intensities[:stop][bases[:stop] == 1])
+    assert np.array_equal(end.key_intensities, intensities[:stop][bases[:stop] == 0])
 
 
 def test_counts_and_errors_are_the_plain_ones_after_the_cut():
     _mine, _sent, left, right = both_ends()
     for end in (left, right):
         end.cut(700)
-    left.disclose(right.test_bits())
+    left.disclose(right.test_bits)
     assert left.key_count == right.key_count == 700
     assert left.counts() == right.counts()
     assert left.test_errors() == right.test_errors()
-    wrong = left.test_bits() != right.test_bits()
-    kinds = left.intensities[left.bases == 1]
-    assert left.test_errors() == tuple(int(wrong[kinds == k].sum()) for k in range(3))
-    assert left.bases[-1] == 0
+    wrong = left.test_bits != right.test_bits
+    assert left.test_errors() == tuple(int(wrong[left.test_intensities == k].sum()) for k in range(3))
 
 
 def test_a_double_click_takes_a_bit_of_entropy_and_is_kept():

@@ -28,6 +28,7 @@ from qorridor.distill.channel import Collect, Recall, Recalled, Receive, Receive
 from qorridor.distill.codec import Names
 from qorridor.distill.finite_key import Source
 from qorridor.distill.party import receiver, transmitter
+from qorridor.distill.reconciliation import CASCADE
 from qorridor.photonics.expectation import observe
 from qorridor.photonics.presets import load_preset
 
@@ -131,7 +132,7 @@ def _end(role: Role, wire: Connection, report: Connection, size: int, delay: flo
             spent,
             memory,
             int(str(outcome.record["messages"])),
-            str(outcome.record.get("profile")),
+            str(outcome.record.get("profile" if outcome.record.get("engine") == CASCADE else "engine")),
             end.qber or 0.0,
         )
     )

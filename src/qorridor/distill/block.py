@@ -168,18 +168,18 @@ class Block:
     def estimate_message(self) -> bytes:
         """Payload of `estimate`: the receiver's test bits and its counts."""
         numbers = [count.to_bytes(4, "big") for basis in self.sifted.counts() for count in basis]
-        return join([pack(self.sifted.test_bits()), b"".join(numbers)])
+        return join([pack(self.sifted.test_bits), b"".join(numbers)])
 
     def estimate(self, message: bytes | None) -> None:
         """Count, compare with the peer's counts (`message`, at the transmitter), give up if hopeless."""
         if message is not None:
             test, _ = split(message, 2)
-            self.sifted.disclose(unpack(test, len(self.sifted.test_bits())))
+            self.sifted.disclose(unpack(test, len(self.sifted.test_bits)))
         n_key, n_test = self.sifted.counts()
         if message is not None and split(message, 2)[1] != split(self.estimate_message(), 2)[1]:
             raise BlockAbort(Cause.PROTOCOL, "the ends count different detections")
         self._counts = Counts(n_key, n_test, self.sifted.test_errors())
-        self.bits = self.sifted.key_bits()
+        self.bits = self.sifted.key_bits
         self.record |= record.count_entries(self._counts, None)
         self.stage("sift")
         self._require_key(self._hoped())
@@ -199,7 +199,7 @@ class Block:
 
     def reconcile(self, start: bytes) -> Steps[None]:
         """Reconciliation over the channel as `start` lays it out; corrects the receiver's bits."""
-        intensities = self.sifted.key_intensities()
+        intensities = self.sifted.key_intensities
         work = Reconciliation(self.channel, self.end.clock, self.bits, intensities, self.sifted.kinds)
         result = yield from work.run(start)
         self._delay = min(self._delay, result.delay)

@@ -70,65 +70,66 @@ class SiftReply:
         return cls(kept, intensities, unpack(test, tests))
 
 
+def _none() -> Bits:
+    return np.empty(0, np.uint8)
+
+
 @dataclass(slots=True)
 class Sifted:
-    """Kept detections of one end in slot order; `peer_test` is what the other end disclosed, `kinds` how many
-    intensities the source has."""
+    """Kept detections of one end in slot order, bits and intensities of either basis; `peer_test` is what the
+    other end disclosed, `kinds` how many intensities the source has."""
 
-    bases: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
-    intensities: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
-    bits: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
-    peer_test: Bits = field(default_factory=lambda: np.empty(0, np.uint8))
+    key_bits: Bits = field(default_factory=_none)
+    key_intensities: Bits = field(default_factory=_none)
+    test_bits: Bits = field(default_factory=_none)
+    test_intensities: Bits = field(default_factory=_none)
+    peer_test: Bits = field(default_factory=_none)
     kinds: int = INTENSITIES
+    _newest: Bits = field(default_factory=_none)  # bases of the last batch
 
     @property
     def key_count(self) -> int:
         """Sifted detections of the key basis."""
-        return int((self.bases == KEY).sum())
+        return len(self.key_bits)
 
     def add(self, bases: Bits, intensities: Bits, bits: Bits) -> None:
         """Append one batch."""
-        self.bases = np.concatenate([self.bases, bases])
-        self.intensities = np.concatenate([self.intensities, intensities])
-        self.bits = np.concatenate([self.bits, bits])
+        key, test = (np.flatnonzero(bases == basis) for basis in (KEY, TEST))
+        self.key_bits = np.concatenate([self.key_bits, bits[key]])
+        self.key_intensities = np.concatenate([self.key_intensities, intensities[key]])
+        self.test_bits = np.concatenate([self.test_bits, bits[test]])
+        self.test_intensities = np.concatenate([self.test_intensities, intensities[test]])
+        self._newest = bases
 
     def disclose(self, test_bits: Bits) -> None:
         """Append test bits of the peer."""
         self.peer_test = np.concatenate([self.peer_test, test_bits])
 
     def cut(self, n_key: int) -> None:
-        """Keep everything up to the `n_key`-th key detection: the stopping rule knows no result."""
-        end = int(np.flatnonzero(self.bases == KEY)[n_key - 1]) + 1
-        self.bases, self.intensities, self.bits = self.bases[:end], self.intensities[:end], self.bits[:end]
-        self.peer_test = self.peer_test[: int((self.bases == TEST).sum())]
-
-    def key_bits(self) -> Bits:
-        """Bits of the key basis."""
-        return np.asarray(self.bits[self.bases == KEY], np.uint8)
-
-    def test_bits(self) -> Bits:
-        """Own bits of the test basis."""
-        return np.asarray(self.bits[self.bases == TEST], np.uint8)
+        """Keep everything up to the `n_key`-th key detection, which the newest batch has brought: the stopping
+        rule knows no result."""
+        surplus = self.key_count - n_key
+        places = np.flatnonzero(self._newest == KEY)
+        behind = self._newest[int(places[len(places) - surplus - 1]) + 1 :]
+        tests = len(self.test_bits) - int(np.count_nonzero(behind == TEST))
+        self.key_bits, self.key_intensities = self.key_bits[:n_key], self.key_intensities[:n_key]
+        self.test_bits, self.test_intensities = self.test_bits[:tests], self.test_intensities[:tests]
+        self.peer_test = self.peer_test[:tests]
 
     def counts(self) -> tuple[PerIntensity, PerIntensity]:
         """Detections per intensity in the key and in the test basis."""
-        key, test = (
-            per_intensity(self.intensities[self.bases == basis], self.kinds) for basis in (KEY, TEST)
+        return per_intensity(self.key_intensities, self.kinds), per_intensity(
+            self.test_intensities, self.kinds
         )
-        return key, test
 
     def test_errors(self) -> PerIntensity:
         """Errors per intensity in the test basis, from both ends' disclosed bits."""
-        wrong = self.test_bits() != self.peer_test
-        return per_intensity(self.intensities[self.bases == TEST][wrong], self.kinds)
-
-    def key_intensities(self) -> Bits:
-        """Intensity of each bit of the key basis."""
-        return np.asarray(self.intensities[self.bases == KEY], np.uint8)
+        return per_intensity(self.test_intensities[self.test_bits != self.peer_test], self.kinds)
 
     def wipe(self) -> None:
         """Overwrite the bits."""
-        self.bits[:] = 0
+        self.key_bits[:] = 0
+        self.test_bits[:] = 0
 
 
 def transmitter_sift(sifted: Sifted, said: Announcement, sent: Recalled) -> SiftReply:
