@@ -202,7 +202,7 @@ class ReferenceKme:
             return method, target, headers, await self._chunks(reader)
         if size > 2**18:
             if self.mutant == "hangs-on-oversize":
-                await asyncio.sleep(3600)
+                return method, "/hang", headers, b""
             return await self._bad(writer, 413)
         return method, target, headers, await reader.readexactly(size)
 
@@ -235,6 +235,8 @@ class ReferenceKme:
 
     async def _answered(self, request, caller, tls):
         method, target, headers, body = request
+        if target == "/hang":
+            await asyncio.sleep(3600)
         if self.mutant == "trusts-header":
             caller = headers.get("x-sae-id", caller)
         if self.mutant != "keeps-revoked-sessions" and tls is not None and self._is_revoked(tls):

@@ -1,7 +1,8 @@
 """Two reference KMEs with three SAEs, an authority of their own, and certificates that must not be served."""
 
 import contextlib
-import datetime
+import datetime as dt
+import ipaddress
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from qorridor.app.conform.parties import Address, Parties, read_party
 from tests.support.reference_kme import Pool, ReferenceKme
 
 SAES = {"a": "kme-a", "b": "kme-b", "c": "kme-b"}
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 
 
@@ -25,12 +26,12 @@ class Authority:
         self.folder = Path(folder)
         self.key, self.name = ec.generate_private_key(ec.SECP256R1()), _name("reference CA")
         self.serials = {}
-        self.now = datetime.datetime.now(datetime.UTC)
+        self.now = dt.datetime.now(dt.UTC)
         made = self._builder(self.name, self.key, (-1, 30)).add_extension(
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         (self.folder / "ca.pem").write_bytes(_pem(made.sign(self.key, hashes.SHA256())))
-        revoked = self.issue("revoked")
+        revoked = self.issue("revoked", "a")
         self._crl(self.serials["revoked"])
         assert revoked.is_file()
 
@@ -42,9 +43,12 @@ class Authority:
         start, end = (self.now + number * DAY for number in days)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name)
         serial = x509.random_serial_number()
-        return builder.public_key(key.public_key()).serial_number(serial).not_valid_before(
-            start
-        ).not_valid_after(end)
+        return (
+            builder.public_key(key.public_key())
+            .serial_number(serial)
+            .not_valid_before(start)
+            .not_valid_after(end)
+        )
 
     def issue(self, file, sae=None, *, days=(-1, 10), use=CLIENT, host=""):
         """A PEM file with certificate and key: the name of an SAE, or of a host."""
@@ -52,8 +56,6 @@ class Authority:
         sae = sae or file
         names = [x509.UniformResourceIdentifier(f"spiffe://reference/sae/{sae}")]
         if host:
-            import ipaddress
-
             names = [x509.IPAddress(ipaddress.ip_address(host))]
         builder = self._builder(_name(sae), key, days)
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -143,7 +145,12 @@ class ReferenceNet:
 
     def hooks(self):
         """What an operator would run."""
-        return {"restart": self._restart, "revoke": self._revoke, "peer-stop": self._stop, "peer-start": self._start}
+        return {
+            "restart": self._restart,
+            "revoke": self._revoke,
+            "peer-stop": self._stop,
+            "peer-start": self._start,
+        }
 
     async def _restart(self):
         for kme in self.kmes.values():

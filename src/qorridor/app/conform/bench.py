@@ -186,9 +186,7 @@ class Bench:
         line = data.partition(b"\r\n")[0].decode("latin-1")
         self.answers += 1
         if "no-store" not in answer.header("cache-control").lower():
-            self.cacheable[
-                " ".join([line.split(" ")[0], line.partition("?")[0].rpartition("/")[2]])[:60]
-            ] += 1
+            self.cacheable[_what(line)] += 1
         if answer.status in {400, 503}:
             self.errors += 1
             faults = judgement.error_faults(answer.status, answer.header("content-type"), answer.body)
@@ -266,9 +264,18 @@ class Bench:
 
     def third(self) -> Party:
         """C, or the case is skipped."""
-        if self.parties.c is None:
+        third = self.parties.c
+        if third is None:
             skip("needs --third-sae")
-        return self.parties.c
+        if third.kme not in {self.parties.a.kme, self.parties.b.kme}:
+            skip("needs a third SAE at the KME of A or of B: another KME does not know the key")
+        return third
+
+
+def _what(line: str) -> str:
+    """Method and last part of the path of a request line."""
+    method, _, rest = line.partition(" ")
+    return f"{method} {rest.partition(' ')[0].partition('?')[0].rpartition('/')[2]}"[:60]
 
 
 def trouble(error: Exception) -> Finding:

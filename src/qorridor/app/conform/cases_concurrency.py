@@ -23,15 +23,13 @@ _LANES = 8
 
 async def _together(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     """All calls at once; the first that fails ends the others and is the finding."""
+    tasks = [asyncio.create_task(_coroutine(call)) for call in calls]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_coroutine(call)) for call in calls]
-    except BaseExceptionGroup as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from None
-    return [task.result() for task in tasks]
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _coroutine(call: Callable[[], Awaitable[T]]) -> T:

@@ -18,7 +18,7 @@ from qorridor.base.errors import OutsideError
 from qorridor.prove.conformance import judgement
 from qorridor.prove.conformance.verdicts import Finding, Verdict, expect, inconclusive, skip
 
-_CLAIMS = ("X-SAE-ID: {}", "X-SSL-Client-S-DN: CN={}", "X-Forwarded-Client-Cert: Subject=\"CN={0}\";URI=spiffe://x/sae/{0}",
+_CLAIMS = ("X-SAE-ID: {}", "X-SSL-Client-S-DN: CN={}", 'X-Forwarded-Client-Cert: Subject="CN={0}";URI=spiffe://x/sae/{0}',
            "X-Client-Cert-CN: {}", "X-Forwarded-User: {}")  # fmt: skip
 
 

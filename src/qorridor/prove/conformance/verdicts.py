@@ -160,6 +160,10 @@ class Report:
 
     @property
     def holds(self) -> bool:
-        """No mandatory case failed or stayed without a verdict although it ran."""
-        bad = {Verdict.FAIL, Verdict.INCONCLUSIVE}
-        return not any(result.verdict in bad for result in self._mandatory())
+        """No mandatory case failed, and none of levels S and A ran without a verdict."""
+        binding = {Level.SHALL, Level.ABUSE}
+        return not any(
+            result.verdict is Verdict.FAIL
+            or (result.verdict is Verdict.INCONCLUSIVE and result.case.level in binding)
+            for result in self._mandatory()
+        )
