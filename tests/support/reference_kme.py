@@ -113,6 +113,7 @@ class ReferenceKme:
         loop = asyncio.get_running_loop()
         while True:
             sock, _ = await loop.sock_accept(self.listener)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._spawn(self._connection(sock))
 
     async def _connection(self, sock):
@@ -571,6 +572,8 @@ class ReferenceKme:
                 if key.master != master:
                     key.waiting.discard(caller)
         if any(key is None or not self._waits(key, caller, master) for key in keys):
+            if self.mutant == "echoes-key" and owners:
+                raise Refusal(400, f"{NOT_FOUND}: {self._text(owners[0].value)} is gone")
             raise Refusal(
                 404 if self.mutant == "404-for-unknown" else 503 if self.mutant == "503-for-unknown" else 400,
                 "Key not found." if self.mutant == "own-text-for-unknown" else NOT_FOUND,

@@ -47,6 +47,15 @@ def status_faults(told: dict[str, Any]) -> list[str]:
     return faults if isinstance(extension, dict) else [*faults, "status_extension is no object"]
 
 
+def completed(told: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A Status whose missing numbers are assumed as narrowly as may be, and which ones were."""
+    size = told.get("key_size") if type(told.get("key_size")) is int else 256
+    narrow = {"key_size": size, "min_key_size": size, "max_key_size": size, "max_key_per_request": 1,
+              "max_SAE_ID_count": 0, "max_key_count": 0}  # fmt: skip
+    assumed = [name for name in narrow if type(told.get(name)) is not int]
+    return told | {name: narrow[name] for name in assumed}, assumed
+
+
 def value_faults(told: dict[str, Any], master: str, slave: str) -> list[str]:
     """What does not fit together in a Status that has all members (clause 6.1)."""
     checks = {

@@ -19,6 +19,8 @@ _RUN = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{22,}={0,2}(?![A-Za-z0-9
 """22 characters of base64 carry 128 bits; a UUID is let through."""
 _TOKEN = re.compile(r"[A-Za-z0-9+/_-]{6,}={0,2}")
 _MEMBER = re.compile(r'("key"\s*:\s*")([^"]*)', re.IGNORECASE)
+_WORDS = frozenset({"additional_slave_SAE_IDs", "key_container_extension"})
+"""Names of the standard that are as long as a key."""
 _SHOWN = 2000
 
 
@@ -42,6 +44,11 @@ class Redactor:
             if len(raw) >= 8:
                 self._known.add(self.digest(raw.hex().encode()))
         return f"HMAC:{found}"
+
+    def knows(self, data: bytes) -> bool:
+        """Whether a key value that was seen before stands somewhere in `data`."""
+        tokens = _TOKEN.findall(data.decode("utf-8", "replace").replace("\\/", "/"))
+        return any(self.digest(token.encode()) in self._known for token in tokens)
 
     def body(self, data: bytes, *, trusted: bool = False) -> str:
         """A message body as it may be shown; in a `trusted` one (Status) identifiers may be long."""
@@ -89,7 +96,8 @@ class Redactor:
         return f"HMAC:{candidate}" if candidate in self._known else found[0]
 
     def _unless_uuid(self, found: re.Match[str]) -> str:
-        return found[0] if _UUID.fullmatch(found[0]) else self.learn(found[0])
+        is_plain = _UUID.fullmatch(found[0]) is not None or found[0] in _WORDS
+        return found[0] if is_plain else f"HMAC:{self.digest(found[0].encode())}"
 
 
 def _shortened(text: str) -> str:
