@@ -46,6 +46,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("takes-before-counting", "C16", "", "N"),
     # Get key with key IDs
     ("first-only", "C17", "C56", "N"),
+    ("keys-in-html", "C17", "C18 C20 C22 C24 C25 C27 C28 C29 C30 C31 C35 C49 C56 C57 C58 C66 C67 C68", "N"),
     ("shifts-keys", "C17", "C56", "N"),
     ("no-get-dec", "C18", "C26", "CreepPork (M): GET forms in part only"),
     ("delivers-again", "C19", "C49 C58 C65 C66",
@@ -94,6 +95,7 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("any-method", "C68", "", "N"),
     # extensions and multicast
     ("ignores-mandatory", "C44", "C45 C47", "CreepPork (M): extension_mandatory ignored"),
+    ("drops-object-form", "C47", "", "N"),
     ("own-text-for-mandatory", "C44", "C47", "py-kme-sim, easy-kme (R): own texts"),
     ("takes-for-mandatory", "C44", "", "qkd_kme_server (R): ids leak in blocked_key_ids after an error"),
     ("own-text-for-unmet", "C45", "", "py-kme-sim, easy-kme (R): own texts"),

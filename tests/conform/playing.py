@@ -11,7 +11,7 @@ from qorridor.prove.conformance.table import CASES
 from qorridor.prove.conformance.verdicts import Profile
 
 GENTLE = Settings(
-    budget=20_000, seconds=0.8, hold=0.7, parallel=8, both_ways=12, fetches=6, at_once=20, half_sent=4, leaving=4,
+    budget=20_000, seconds=5.0, hold=4.0, parallel=8, both_ways=12, fetches=6, at_once=20, half_sent=4, leaving=4,
     unsatisfiable={"acme_route": "moon"},
 )  # fmt: skip
 

@@ -10,15 +10,22 @@ from qorridor.prove.conformance.verdicts import Level
 from tests.conform.mutants import MUTANTS
 from tests.conform.playing import play, told, verdicts
 from tests.support.loop import run
+from tests.support.reference_kme import MOST
 from tests.support.reference_net import Certificates, ReferenceNet
 
 NO_MUTANT = {
     "C33c": "the standard library's ssl cannot be told to take it; shown below with a certificate that is served",
+    "C33b": "ignores-dates, the mutant of C33a, is caught by it too",
     "C33d": "the same",
     "C33e": "the same",
     "C38b": "an option: the reference KME itself has no post-quantum group",
     "C53": "an option: what a KME does is noted",
 }
+HANGING = {
+    "deadlock": {"seconds": 0.8}, "hangs-on-oversize": {"seconds": 0.8}, "one-at-a-time": {"seconds": 0.8},
+    "waits-for-ever": {"hold": 0.7},
+}  # fmt: skip
+"""The suite waits for these as long as it may: here not long."""
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +52,10 @@ def test_the_unbroken_kme_passes(certificates, alone, skipped):
     assert verdicts(report, "skip") == skipped
 
 
+@pytest.mark.requirement("B-42")
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.case}-{mutant.name}")
 def test_a_broken_kme_is_caught_by_its_case_and_no_other_turns_red(certificates, mutant):
-    report = run(_report(certificates, mutant.name))
+    report = run(_report(certificates, mutant.name, **HANGING.get(mutant.name, {})))
     failed = verdicts(report, "fail")
     assert mutant.case in failed, told(report)
     assert failed <= {mutant.case, *mutant.others.split()}, told(report)
@@ -74,6 +82,18 @@ def test_a_bad_certificate_that_is_served_is_a_finding(certificates, case, kind)
             return await play(people, cases=[BY_NAME[case]])
 
     assert verdicts(run(main()), "fail") == {case}
+
+
+def test_no_case_burns_more_than_its_row_says(certificates):
+    pressed = {"C56": 8, "C57": 24, "C58": 4, "C59": 20, "C65": 4}  # less hard than the contract
+    report = run(_report(certificates))
+    over = {
+        result.case.name: result.burnt
+        for result in report.results
+        if result.burnt > pressed.get(result.case.name, result.case.keys) + result.case.per_request * MOST
+    }
+    assert set(over) == {"C16"}  # which drains the stock
+    assert sum(result.burnt for result in report.results) == report.burnt
 
 
 def test_what_was_not_given_is_skipped_never_passed(certificates):

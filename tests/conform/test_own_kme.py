@@ -91,14 +91,14 @@ def parties(net, slave, third):
     ids=["two-kmes", "one-kme"],
 )
 def test_our_own_kmes_pass_every_case(organisation, folder, monkeypatch, slave, third, skipped):
-    monkeypatch.setattr(http, "REQUEST_SECONDS", 0.5)  # C64 waits for it
+    monkeypatch.setattr(http, "REQUEST_SECONDS", 1.0)  # C64 waits for it
 
     async def main():
         async with Standing(organisation, folder, PAIR) as net:
             await net.fill(atoms=600)
             hooks = {"restart": net.restart, "peer-stop": net.cut_wire, "peer-start": net.mend_wire}
             return await play(
-                parties(net, slave, third), seconds=10.0, hold=3.0, hooks=hooks, unsatisfiable=None
+                parties(net, slave, third), seconds=10.0, hold=6.0, hooks=hooks, unsatisfiable=None
             )
 
     report = run(main())

@@ -53,7 +53,7 @@ class Pool:
     def __init__(self, stock=CAP):
         self.stock, self.keys, self.made = stock, {}, 0
         self.busy = asyncio.Lock()
-        self.delivered, self.late = [], {}
+        self.delivered, self.late = [], set()
         self.locks = {}
         self.shared = os.urandom(LARGEST // 8)
 
@@ -61,7 +61,7 @@ class Pool:
 class ReferenceKme:
     """One KME of a network; `saes` maps an SAE ID to the KME ID of its site, `pairs` who may share keys."""
 
-    def __init__(self, name, pool, saes, credentials, trust, *, crl=None, mutant="", seconds=0.3):
+    def __init__(self, name, pool, saes, credentials, trust, *, crl=None, mutant="", seconds=0.5):
         self.name, self.pool, self.saes, self.mutant, self.seconds = name, pool, saes, mutant, seconds
         self.tls = self._context(credentials, trust, crl)
         self.revoked, self.tasks, self.listener = set(), set(), None
@@ -252,6 +252,8 @@ class ReferenceKme:
             raise
         except Exception as error:
             return self._bytes(500, {"message": f"Traceback (most recent call last): {error}"}), True
+        if self.mutant == "keys-in-html" and "dec_keys" in target:
+            return self._bytes(200, f"<html>{told['keys'][0]['key']}</html>", kind="text/html"), True
         kind = "text/html" if self.mutant == "status-as-html" and "/status" in target else "application/json"
         return self._bytes(200, told, kind=kind, head=method == "HEAD"), True
 
@@ -481,6 +483,8 @@ class ReferenceKme:
 
     def _extensions(self, told):
         mandatory = told.get("extension_mandatory") or []
+        if isinstance(mandatory, dict) and self.mutant == "drops-object-form":
+            mandatory = []
         if mandatory and self.mutant != "ignores-mandatory":
             names = mandatory if isinstance(mandatory, dict) else {k for item in mandatory for k in item}
             if set(names) == {"acme_route"} and self.mutant != "own-text-for-unmet":
@@ -512,7 +516,7 @@ class ReferenceKme:
             pool.keys = {k: v for k, v in pool.keys.items() if v.master != caller}
         shared = pool.shared
         if self.mutant == "races":
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.02)
             pool.shared = os.urandom(LARGEST // 8)
         pool.stock -= number
         value = shared[: size // 8] if self.mutant == "races" and number == 1 else b""
@@ -522,10 +526,10 @@ class ReferenceKme:
         """Each KME holds its lock while it calls the other one without a timeout."""
         locks = self.pool.locks
         async with locks.setdefault(self.name, asyncio.Lock()):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.01)
             if peer != self.name:
                 async with locks.setdefault(peer, asyncio.Lock()):
-                    await asyncio.sleep(0.001)
+                    await asyncio.sleep(0.01)
 
     def _new(self, caller, slaves, size, value):
         pool = self.pool
@@ -540,7 +544,7 @@ class ReferenceKme:
         key = Key(name, value, caller, slaves)
         pool.keys[name] = key
         if self.mutant == "propagates-late" and pool.made % 10 == 3:
-            pool.late[name] = asyncio.get_running_loop().time() + 0.01
+            pool.late.add(name)
         return key
 
     def _text(self, value):
@@ -579,7 +583,7 @@ class ReferenceKme:
                 "Key not found." if self.mutant == "own-text-for-unknown" else NOT_FOUND,
             )
         if self.mutant == "slow-take":
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
         if self.mutant == "keeps-when-slave-leaves":
             self.unsettled.append((owners, caller))
         elif self.mutant != "delivers-again":
@@ -600,10 +604,9 @@ class ReferenceKme:
 
     def _waits(self, key, caller, master):
         if self.mutant == "propagates-late":
-            late = self.pool.late.get(key.key_id, 0)
-            return (
-                asyncio.get_running_loop().time() >= late and caller in key.waiting and key.master == master
-            )
+            arrived = key.key_id not in self.pool.late
+            self.pool.late.discard(key.key_id)
+            return arrived and caller in key.waiting and key.master == master
         lax = {"no-owner-check", "any-of-several-is-enough", "knows-only-one-master"}
         if self.mutant in lax or (self.mutant == "master-may-fetch" and key.master == caller):
             return bool(key.waiting)

@@ -22,6 +22,8 @@ class RawAnswer:
     headers: tuple[tuple[str, str], ...]
     """Names in lower case, in order, repeated ones too."""
     body: bytes
+    words: str = ""
+    """What may be shown of the message in its body; the caller fills it in."""
 
     def header(self, name: str) -> str:
         """The first value of a header; empty without one."""

@@ -14,8 +14,7 @@ from qorridor.prove.conformance.verdicts import expect
 
 def brief(answer: RawAnswer) -> str:
     """Status and message of an answer, for a reason."""
-    message = judgement.message_of(answer.body)
-    return f"{answer.status} {message[:80]!r}" if message else str(answer.status)
+    return f"{answer.status} {answer.words[:80]!r}" if answer.words else str(answer.status)
 
 
 def keys(answer: RawAnswer, number: int, bits: int | None, what: str) -> list[Key]:
@@ -40,7 +39,7 @@ def refused(answer: RawAnswer, what: str, statuses: Iterable[int] = (400,), text
     allowed = sorted(statuses)
     expect(answer.status in allowed, f"{what}: {brief(answer)} instead of {' or '.join(map(str, allowed))}")
     message = judgement.message_of(answer.body)
-    expect(not text or message == text, f"{what}: the message is {message[:80]!r} instead of {text!r}")
+    expect(not text or message == text, f"{what}: the message is {answer.words[:80]!r} instead of {text!r}")
 
 
 def has_error(answer: RawAnswer, what: str) -> None:

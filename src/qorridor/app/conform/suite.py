@@ -118,7 +118,7 @@ async def _own_words(bench: Bench) -> dict[str, object]:
 
 async def _run_case(bench: Bench, case: Case, profile: Profile, clock: Clock) -> Result:
     bench.start_case()
-    began = clock.monotonic()
+    began, burnt = clock.monotonic(), bench.burnt
     try:
         await FUNCTIONS[case.name](bench)
         finding = Finding(Verdict.PASS, "")
@@ -137,4 +137,8 @@ async def _run_case(bench: Bench, case: Case, profile: Profile, clock: Clock) ->
     evidence, unshown = bench.evidence()
     verdict = judged(case, profile, finding.verdict)
     seconds = clock.monotonic() - began
-    return Result(case, verdict, finding.reason, tuple(bench.notes), evidence, unshown, seconds)
+    clean = bench.redactor.reason
+    notes = tuple(map(clean, bench.notes))
+    return Result(
+        case, verdict, clean(finding.reason), notes, evidence, unshown, seconds, bench.burnt - burnt
+    )

@@ -25,7 +25,7 @@ def _case(result: Result) -> dict[str, Any]:
     return {
         "case": case.name, "title": case.title, "clause": case.clause, "level": str(case.level),
         "verdict": str(result.verdict), "reason": result.reason, "notes": list(result.notes),
-        "seconds": round(result.seconds, 3), "exchanges_not_shown": result.unshown,
+        "seconds": round(result.seconds, 3), "keys_burnt": result.burnt, "exchanges_not_shown": result.unshown,
         "evidence": [
             {"party": seen.party, "tls": seen.tls, "sent": seen.sent, "received": seen.received}
             for seen in result.evidence

@@ -66,6 +66,14 @@ class Redactor:
         """A request or status line with its headers: only values that are known are taken out."""
         return _shortened(_TOKEN.sub(self._if_known, text))
 
+    def message(self, text: str) -> str:
+        """The whole message of an Error as it may be shown; it is redacted before anybody shortens it."""
+        return self._string(text, trusted=False)
+
+    def reason(self, text: str) -> str:
+        """Words of our own about an answer: keys that were seen are taken out."""
+        return _TOKEN.sub(self._if_known, text)
+
     def _value(self, value: Any, *, trusted: bool) -> Any:
         match value:
             case dict():

@@ -114,6 +114,8 @@ class Result:
     unshown: int = 0
     """Exchanges of the case that the evidence leaves out."""
     seconds: float = 0.0
+    burnt: int = 0
+    """Keys that the KME gave in this case."""
 
 
 def judged(case: Case, profile: Profile, verdict: Verdict) -> Verdict:
