@@ -73,7 +73,8 @@ MUTANTS = tuple(Mutant(*row) for row in (
     ("ignores-revocation", "C33f", "", "N"),
     ("maps-everybody", "C34", "", "CreepPork (M): any certificate of the authority will do"),
     ("trusts-header", "C35", "", "easy-kme (M): X-SAE-ID accepted without a certificate"),
-    ("keeps-revoked-sessions", "C36", "", "T: resumption skips the check of revocation"),
+    ("keeps-revoked-sessions", "C36", "", "N"),
+    ("resumes-revoked", "C36", "", "T: resumption skips the check of revocation"),
     ("any-slave", "C40", "", "N"),
     ("own-slave", "C41", "C55", "N"),
     # the connection

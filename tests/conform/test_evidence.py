@@ -80,11 +80,15 @@ def test_evidence_holds_request_answer_and_what_tls_negotiated(certificates):
         async with ReferenceNet(certificates, "html-on-bad-json") as net:
             return await play(net.parties(), cases=_only("C51a"))
 
-    (result,) = run(main()).results
+    report = run(main())
+    (result,) = report.results
     last = result.evidence[-1]
     assert last.sent.startswith("POST /api/v1/keys/b/enc_keys HTTP/1.1")
     assert "number=1&size=256" in last.sent
     assert "<html>Bad Request</html>" in last.received
+    page = html(document(report))
+    assert "&lt;html&gt;Bad Request" in page
+    assert "<html>Bad" not in page
     assert last.tls == "TLSv1.3 x25519"
     assert last.party.startswith("A (a) at 127.0.0.1:")
 

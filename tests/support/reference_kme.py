@@ -13,6 +13,7 @@ import re
 import socket
 import ssl
 import uuid
+import warnings
 from urllib.parse import unquote_to_bytes
 
 DEFAULT, SMALLEST, LARGEST, MOST, FURTHER, CAP = 256, 64, 1024, 16, 2, 600
@@ -83,7 +84,8 @@ class ReferenceKme:
         if self.mutant == "ignores-dates":
             context.verify_flags |= 0x200000
         if self.mutant == "old-tls":
-            context.minimum_version = ssl.TLSVersion.TLSv1
+            with warnings.catch_warnings(action="ignore"):  # Python too advises against it
+                context.minimum_version = ssl.TLSVersion.TLSv1
             context.set_ciphers("ALL:@SECLEVEL=0")
         return context
 
@@ -226,7 +228,7 @@ class ReferenceKme:
         certificate = tls.getpeercert() if tls is not None else None
         if not certificate:
             return "a" if self.mutant in {"asks-for-no-certificate", "plain-http"} else None
-        if self.mutant != "keeps-revoked-sessions" and int(certificate["serialNumber"], 16) in self.revoked:
+        if self._is_revoked(tls):
             return None
         uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
         name = uris[0].rpartition("/")[2] if uris else ""
@@ -240,7 +242,7 @@ class ReferenceKme:
             await asyncio.sleep(3600)
         if self.mutant == "trusts-header":
             caller = headers.get("x-sae-id", caller)
-        if self.mutant != "keeps-revoked-sessions" and tls is not None and self._is_revoked(tls):
+        if tls is not None and self._is_revoked(tls):
             caller = None
         if caller is None:
             return self._bytes(401, None, keep=False), False
@@ -258,6 +260,10 @@ class ReferenceKme:
         return self._bytes(200, told, kind=kind, head=method == "HEAD"), True
 
     def _is_revoked(self, tls):
+        if self.mutant == "keeps-revoked-sessions" or (
+            self.mutant == "resumes-revoked" and tls.session_reused
+        ):
+            return False
         certificate = tls.getpeercert()
         return bool(certificate) and int(certificate["serialNumber"], 16) in self.revoked
 

@@ -65,7 +65,7 @@ class Bench:
         self.errors = 0
         self.cacheable: Counter[str] = Counter()
         self.answers = 0
-        self._kept: dict[int, RawConnection] = {}
+        self._kept: dict[Party, RawConnection] = {}
         self._status: dict[str, Any] | None = None
         self.start_case()
 
@@ -98,17 +98,17 @@ class Bench:
             connection.close()
 
     async def _dialled(self, party: Party) -> RawConnection:
-        kept = self._kept.get(id(party))
+        kept = self._kept.get(party)
         if kept is None or kept.stream.is_closed:
             kept = await raw_http.dial(party.kme.host, party.kme.port, party.context())
-            self._kept[id(party)] = kept
+            self._kept[party] = kept
         return kept
 
     def drop(self, party: Party | None = None) -> None:
         """Close the kept connection of a party, or all."""
-        for name in [id(party)] if party is not None else list(self._kept):
-            if name in self._kept:
-                self._kept.pop(name).close()
+        for each in [party] if party is not None else list(self._kept):
+            if each in self._kept:
+                self._kept.pop(each).close()
 
     def request(
         self, party: Party, method: str, target: str, body: bytes | None = None, headers: Sequence[str] = ()
@@ -125,7 +125,6 @@ class Bench:
             self.afford(1)
         try:
             async with asyncio.timeout(self.settings.seconds):
-                # A connection that the KME closes between two requests is no fault: it is dialled again.
                 connection = connection or await self._dialled(party)
                 await connection.send(data)
                 answer = await connection.receive(has_body=has_body)

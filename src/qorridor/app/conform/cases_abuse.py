@@ -15,7 +15,7 @@ from qorridor.app.conform.checks import brief
 from qorridor.base.errors import OutsideError
 from qorridor.prove.conformance import judgement
 from qorridor.prove.conformance.judgement import ENOUGH_BITS, SIGMAS, Key
-from qorridor.prove.conformance.verdicts import Finding, Verdict, expect, inconclusive, skip
+from qorridor.prove.conformance.verdicts import Finding, Verdict, expect, fail, inconclusive, skip
 
 _MEBI = 1024 * 1024
 
@@ -61,9 +61,7 @@ async def _bounded(bench: Bench, data: bytes, what: str) -> RawAnswer | None:
     try:
         return await bench.send(bench.parties.a, data)
     except TimeoutError:
-        expect(
-            condition=False, reason=f"{what}: neither an answer nor an end in {bench.settings.seconds:g} s"
-        )
+        fail(f"{what}: neither an answer nor an end in {bench.settings.seconds:g} s")
     except (OutsideError, ConnectionError, ValueError):
         bench.note(f"{what}: the connection ends")
     return None
@@ -74,8 +72,7 @@ async def _still_serves(bench: Bench, what: str) -> None:
         path = f"{quote(bench.parties.b.sae_id, safe='')}/status"
         answer = await bench.ask(bench.parties.a, "GET", path)
     except (OutsideError, ConnectionError, TimeoutError, ValueError) as error:
-        expect(condition=False, reason=f"after {what} a proper request gets no answer: {error}")
-        raise
+        fail(f"after {what} a proper request gets no answer: {error}")
     expect(answer.status == 200, f"after {what} a proper request gets {brief(answer)}")
 
 

@@ -13,7 +13,7 @@ from qorridor.prove.conformance.judgement import (
     OPTIONAL_NOT_HANDLED,
     Key,
 )
-from qorridor.prove.conformance.verdicts import Finding, Verdict, expect, inconclusive, skip
+from qorridor.prove.conformance.verdicts import expect, fail, inconclusive, skip
 
 _UNKNOWN = {"conform_unknown": "x"}
 
@@ -167,4 +167,4 @@ async def c53_content_type(bench: Bench) -> None:
         if answer.status != 200:
             refused.append(kind or "none")
     if refused:
-        raise Finding(Verdict.FAIL, f"refused: {', '.join(refused)}")
+        fail(f"refused: {', '.join(refused)}")

@@ -16,7 +16,7 @@ from qorridor.app.conform.checks import brief
 from qorridor.app.conform.parties import Party
 from qorridor.base.errors import OutsideError
 from qorridor.prove.conformance import judgement
-from qorridor.prove.conformance.verdicts import Finding, Verdict, expect, inconclusive, skip
+from qorridor.prove.conformance.verdicts import expect, fail, inconclusive, skip
 
 _CLAIMS = ("X-SAE-ID: {}", "X-SSL-Client-S-DN: CN={}", 'X-Forwarded-Client-Cert: Subject="CN={0}";URI=spiffe://x/sae/{0}',
            "X-Client-Cert-CN: {}", "X-Forwarded-User: {}")  # fmt: skip
@@ -165,4 +165,4 @@ def _noted(bench: Bench, answer: RawAnswer, what: str) -> None:
         bench.note(f"{what}: {brief(answer)}")
         return
     if answer.status != 401:
-        raise Finding(Verdict.FAIL, f"{what}: {brief(answer)} instead of 401")
+        fail(f"{what}: {brief(answer)} instead of 401")

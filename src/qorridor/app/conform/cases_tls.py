@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -45,7 +46,7 @@ async def _first_answer(bench: Bench, kme: Address, data: bytes) -> hello.Answer
     return hello.parse(received) or (hello.Answer("closed") if not received else None)
 
 
-async def _plain(bench: Bench, kme: Address, data: bytes, is_enough: object) -> bytes:
+async def _plain(bench: Bench, kme: Address, data: bytes, is_enough: Callable[[bytes], bool]) -> bytes:
     """What arrives on a TCP connection after `data`, until it is enough, ends or takes too long."""
     received = b""
     reader, writer = await asyncio.open_connection(kme.host, kme.port)
@@ -55,7 +56,7 @@ async def _plain(bench: Bench, kme: Address, data: bytes, is_enough: object) -> 
                 writer.write(data)
                 while chunk := await reader.read(65536):
                     received += chunk
-                    if len(received) > hello.LIMIT or (callable(is_enough) and is_enough(received)):
+                    if len(received) > hello.LIMIT or is_enough(received):
                         break
     finally:
         writer.transport.abort()

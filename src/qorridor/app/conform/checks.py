@@ -9,7 +9,7 @@ from qorridor.app.conform.bench import Bench
 from qorridor.app.conform.parties import Party
 from qorridor.prove.conformance import judgement
 from qorridor.prove.conformance.judgement import KEYS_NOT_FOUND, Key
-from qorridor.prove.conformance.verdicts import expect
+from qorridor.prove.conformance.verdicts import expect, fail
 
 
 def brief(answer: RawAnswer) -> str:
@@ -23,8 +23,7 @@ def keys(answer: RawAnswer, number: int, bits: int | None, what: str) -> list[Ke
     try:
         found = judgement.container(answer.body)
     except ValueError as error:
-        expect(condition=False, reason=f"{what}: {error}")
-        raise
+        fail(f"{what}: {error}")
     expect(len(found) == number, f"{what}: {len(found)} keys instead of {number}")
     sizes = sorted({key.bits for key in found})
     expect(

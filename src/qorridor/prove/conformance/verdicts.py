@@ -79,7 +79,12 @@ class Finding(Exception):  # noqa: N818 - a case's conclusion, no error
 def expect(condition: object, reason: str) -> None:
     """Raise a failing Finding unless `condition` holds."""
     if not condition:
-        raise Finding(Verdict.FAIL, reason)
+        fail(reason)
+
+
+def fail(reason: str) -> NoReturn:
+    """The answer deviates from what the case asks for."""
+    raise Finding(Verdict.FAIL, reason)
 
 
 def skip(reason: str) -> NoReturn:
