@@ -75,7 +75,7 @@ class Organisation:
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=True)
-        leaf = builder.sign(issuer.key, certificates._hash_for(issuer.key))
+        leaf = builder.sign(issuer.key, certificates.hash_for(issuer.key))
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         chain = certificates.certificate_pem(leaf) + certificates.certificate_pem(issuer.certificate)
         (folder / f"{algorithm}.pem").write_bytes(chain)

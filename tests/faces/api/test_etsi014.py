@@ -88,6 +88,23 @@ def test_an_sae_of_the_same_site_has_its_own_kme_as_target_d27(kmes):
     kmes(main)
 
 
+@pytest.mark.parametrize("slave", ["b", "d"])
+def test_status_of_a_kme_that_does_not_give_keys_yet_says_0_d26(kmes, slave):
+    async def main(net):
+        async def stored():
+            return json.loads((await net.ask("a", "GET", f"/api/v1/keys/{slave}/status"))[2])[
+                "stored_key_count"
+            ]
+
+        net.managers["london"].is_settled = lambda: False
+        assert (await net.ask("a", "POST", f"/api/v1/keys/{slave}/enc_keys", {}))[0] == 503
+        assert await stored() == 0
+        net.managers["london"].is_settled = lambda: True
+        assert await stored() > 0
+
+    kmes(main)
+
+
 def test_status_of_a_broken_path_says_that_nothing_is_deliverable(kmes):
     async def main(net):
         net.break_wire("hayes", "slough")

@@ -34,6 +34,7 @@ WITH = {
     ("demo",): ["--run", "new"],
     ("watch",): ["--once", "--diagnosis", "d.json"],
     ("exchange",): ["estate.toml", "--from", "london", "--to", "slough"],
+    ("conform",): ["--kme", "https://127.0.0.1:1"],
     ("sae", "get"): ["--as", "router-london", "--for", "router-slough"],
     ("policy", "key"): ["a.key", "--out", "a.pub"],
     ("policy", "enrol"): ["--as", "alice", "--public", "alice.pub"],

@@ -75,7 +75,8 @@ def algorithm_of(key: object) -> Algorithm:
     raise ValueError("the key is neither P-256, P-384, ML-DSA-65 nor ML-DSA-87")
 
 
-def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | None:
+def hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | None:
+    """The hash that a key signs with; ML-DSA brings its own."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return hashes.SHA384() if key.curve.key_size > 256 else hashes.SHA256()
     return None
@@ -122,7 +123,7 @@ def make_root(organisation: str, algorithm: Algorithm, now: datetime, common: st
     builder = builder.add_extension(
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
     )
-    return Issuer(builder.sign(key, _hash_for(key)), key)
+    return Issuer(builder.sign(key, hash_for(key)), key)
 
 
 def make_issuer(root: Issuer, organisation: str, algorithm: Algorithm, now: datetime, common: str) -> Issuer:
@@ -137,7 +138,7 @@ def make_issuer(root: Issuer, organisation: str, algorithm: Algorithm, now: date
         x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
     )
     builder = builder.add_extension(_authority_key(root), critical=False)
-    return Issuer(builder.sign(root.key, _hash_for(root.key)), key)
+    return Issuer(builder.sign(root.key, hash_for(root.key)), key)
 
 
 def _authority_key(issuer: Issuer) -> x509.AuthorityKeyIdentifier:
@@ -152,7 +153,7 @@ def make_request(identity: Identity, key: PrivateKey, hosts: tuple[str, ...] = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, identity.name[:64])]))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, _hash_for(key))
+        .sign(key, hash_for(key))
     )
     return request.public_bytes(serialization.Encoding.PEM)
 
@@ -193,7 +194,7 @@ def sign_request(
     builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(_authority_key(issuer), critical=False)
-    return builder.sign(issuer.key, _hash_for(issuer.key))
+    return builder.sign(issuer.key, hash_for(issuer.key))
 
 
 def _admitted(name: x509.GeneralName, identity: Identity, admits: Callable[[str], bool]) -> x509.GeneralName:

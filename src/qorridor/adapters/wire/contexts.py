@@ -15,6 +15,7 @@ from qorridor.base.errors import OutsideError, words_of
 POST_QUANTUM_GROUPS = "X25519MLKEM768:SecP384r1MLKEM1024"
 DEFAULT_GROUP = "X25519MLKEM768"
 COMPATIBILITY_GROUPS = "X25519MLKEM768:X25519:P-256:P-384"
+FOREIGN_GROUPS = "X25519MLKEM768:SecP256r1MLKEM768:SecP384r1MLKEM1024:X25519:P-256:P-384:P-521"
 _NO_RENEGOTIATION = 0x40000000
 
 
@@ -37,6 +38,10 @@ class Context:
     keep: Sequence[object] = ()
     psk_identities: dict[int, str] = field(default_factory=dict)
     """Identities of accepted PSKs by connection; key 0 is the identity that a client offers."""
+    server_name: str = ""
+    """What a client asks for by name (RFC 6066 section 3); empty for none."""
+    resume: SSL.Session | None = None
+    """A session that a client takes up again: only to test that somebody else's server refuses it."""
 
 
 def _base(method: int, groups: str, minimum: int) -> SSL.Context:
@@ -112,6 +117,20 @@ def mutual_client(
     return Context(context, is_server=False, groups=_normalised(groups))
 
 
+def foreign_client(credentials: Credentials | None, trust: Path, server_name: str = "") -> Context:
+    """A dialer to somebody else's server: TLS 1.2 and traditional groups are taken as well, post-quantum
+    ones first. The chain is verified below `trust`; whom the certificate names is for the caller to judge."""
+    context = _base(SSL.TLS_CLIENT_METHOD, FOREIGN_GROUPS, SSL.TLS1_2_VERSION)
+    if credentials is not None:
+        _load(context, credentials)
+    _trust(context, trust, None)
+    context.set_verify(SSL.VERIFY_PEER, _accept_openssl_verdict)
+    # TLS 1.2 without ephemeral keys over a curve reports no group at all.
+    return Context(
+        context, is_server=False, groups=_normalised(FOREIGN_GROUPS) | {""}, server_name=server_name
+    )
+
+
 def anonymous_server(credentials: Credentials) -> Context:
     """A listener that asks for no client certificate: enrolment, where a one-time token speaks."""
     context = _base(SSL.TLS_SERVER_METHOD, POST_QUANTUM_GROUPS, SSL.TLS1_3_VERSION)
@@ -165,4 +184,4 @@ def _normalised(groups: str) -> frozenset[str]:
 def normalised_group(name: str) -> str:
     """One spelling per group: OpenSSL reports `x25519` and `secp256r1` for `X25519` and `P-256`."""
     lowered = name.lower()
-    return {"p-256": "secp256r1", "p-384": "secp384r1"}.get(lowered, lowered)
+    return {"p-256": "secp256r1", "p-384": "secp384r1", "p-521": "secp521r1"}.get(lowered, lowered)

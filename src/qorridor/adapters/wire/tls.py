@@ -90,6 +90,10 @@ class Stream:
         """Keying material of this connection (RFC 8446 section 7.5), equal at both ends."""
         return self._pump.tls.export_keying_material(label, size, context)
 
+    def session(self) -> SSL.Session | None:
+        """The session that a later connection may offer to resume; for conformance tests alone."""
+        return self._pump.tls.get_session()
+
     @property
     def is_closed(self) -> bool:
         """Whether the connection has ended at either side."""
@@ -118,6 +122,10 @@ class _Pump(asyncio.Protocol):
             self.tls.set_accept_state()
         else:
             self.tls.set_connect_state()
+            if context.server_name:
+                self.tls.set_tlsext_host_name(context.server_name.encode("idna"))
+            if context.resume is not None:
+                self.tls.set_session(context.resume)
         self.reader = asyncio.StreamReader(limit=_BUFFER)
         self.ready: asyncio.Future[Peer] = asyncio.get_running_loop().create_future()
         self.made = asyncio.Event()
@@ -226,7 +234,7 @@ class _Pump(asyncio.Protocol):
         if normalised_group(group) not in self._context.groups:
             raise ValueError(f"the peer negotiated the group {group or 'none'}")
         psk = openssl.was_psk_used(self.tls)
-        if psk != self._context.is_psk:
+        if psk != self._context.is_psk and self._context.resume is None:
             raise ValueError("the connection does not rest on the authentication that was asked for")
         chain = [] if psk else self.tls.get_verified_chain() or []
         return Peer(

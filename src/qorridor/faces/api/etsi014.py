@@ -110,7 +110,8 @@ class Etsi014:
             supply = await manager.path_supply(
                 path, wire.KEY_SIZE, relayed=len(path) > 2, sold=not caller.tunnel
             )
-            stored = min(supply.left, self._cap)
+            # Until the node has compared its records with its neighbours' it gives none (Q-KEY-035).
+            stored = min(supply.left, self._cap) if manager.is_settled() else 0
         except (KeySupplyError, OutsideError):
             stored = 0  # a part of the path does not answer: nothing is deliverable now
         stocks = [await manager.store.stock(link) for link in manager.topology.links_of(manager.site)]

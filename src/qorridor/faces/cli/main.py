@@ -39,6 +39,7 @@ VERBS: Mapping[str, Verb] = {
     "watch": Verb(f"{_HERE}.watch", "Show links, keys and flows of a run as they change."),
     "keys": Verb(f"{_HERE}.keys", "Count the keys of each node: states, ages, burnt; never bytes."),
     "exchange": Verb(f"{_HERE}.exchange", "Send a file through a running corridor's tunnel."),
+    "conform": Verb(f"{_HERE}.conform", "Test any KME against ETSI GS QKD 014, abuse included."),
     "sae": Verb(f"{_HERE}.sae", "Fetch a key by hand over ETSI GS QKD 014."),
     "policy": Verb(f"{_HERE}.policy", "Show, sign and verify the fallback policy of a flow."),
     "inject": Verb(f"{_HERE}.inject", "Put a fault or an eavesdropper into a simulated link."),

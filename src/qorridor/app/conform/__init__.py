@@ -1,0 +1,1 @@
+"""Drives the conformance suite against a KME: connections, cases grouped by subject, the run."""
