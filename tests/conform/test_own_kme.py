@@ -7,6 +7,7 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from qorridor.adapters.wire import contexts, http, tls
+from qorridor.adapters.wire.system import SystemClock
 from qorridor.app.conform.parties import Address, Parties, read_party
 from qorridor.faces.api.etsi014 import Etsi014
 from qorridor.run.registry import Registry, SaeEntry
@@ -31,7 +32,7 @@ class Standing(Kmes):
 
     async def start(self, site):
         await Net.start(self, site)
-        face = Etsi014(self.managers[site], MINE, self._recorder(site), cap=CAP)
+        face = Etsi014(self.managers[site], MINE, self._recorder(site), cap=CAP, clock=SystemClock())
         pki = self.organisation.enrol("node", site, "ml-dsa-65", "ecdsa-p256")
         context = contexts.mutual_server(pki.credentials("ecdsa-p256"), pki.trust("sae"))
         port = self.kme_ports.get(site, 0)

@@ -3,6 +3,7 @@
 import json
 
 from qorridor.adapters.wire import contexts, tls
+from qorridor.adapters.wire.system import SystemClock
 from qorridor.faces.api.etsi014 import Etsi014
 from qorridor.ports.key_store import Keep
 from qorridor.run.registry import Registry, SaeEntry
@@ -29,7 +30,7 @@ class Kmes(Net):
 
     async def start(self, site):
         await super().start(site)
-        face = Etsi014(self.managers[site], SAES, self._recorder(site), cap=CAP)
+        face = Etsi014(self.managers[site], SAES, self._recorder(site), cap=CAP, clock=SystemClock())
         pki = self.organisation.enrol("node", site, "ml-dsa-65", "ecdsa-p256")
         context = contexts.mutual_server(pki.credentials("ecdsa-p256"), pki.trust("sae"))
         listener = await tls.serve(face.serve, lambda: context, "127.0.0.1", 0, refused=self._refused)

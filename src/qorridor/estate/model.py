@@ -9,9 +9,20 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, String
 
 from qorridor.base import names
 from qorridor.base.errors import EstateError
-from qorridor.base.units import Duration
+from qorridor.base.units import Duration, Rate
 from qorridor.estate.drivers import EncryptorDriver, LinkDriver, ScanDriver, SinkDriver, StoreDriver, Table
-from qorridor.estate.quantities import Attenuation, Interval, Launch, Length, Loss, Price, Span, Traffic, said
+from qorridor.estate.quantities import (
+    Attenuation,
+    Interval,
+    Launch,
+    Length,
+    Loss,
+    Pace,
+    Price,
+    Span,
+    Traffic,
+    said,
+)
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{names.NAME.pattern}$")]
 Sensitivity = Literal["public", "internal", "confidential", "restricted", "secret"]
@@ -211,6 +222,9 @@ class Sae(Table):
     speaks: Literal["etsi-014", "skip"]
     certificate: str
     may_pair_with: tuple[str, ...] = Field(default=(), strict=False)
+    requests: Pace = Rate(200.0)
+    keys: Pace | None = None
+    """Keys of 256 bits over time that it may take as initiator; no quota without it."""
 
 
 class Runs(Table):

@@ -8,23 +8,27 @@ from dataclasses import dataclass
 from qorridor.base.errors import PolicyRefusal
 from qorridor.estate.model import Estate
 from qorridor.ports.key_store import Association
+from qorridor.run.admission import UNLIMITED, Limits
 
 
 @dataclass(frozen=True, slots=True)
 class SaeEntry:
     """One secure application entity: its site and the SAEs that it may share keys with; `tunnel` for the
-    end of a tunnel of our own that takes keys for a corridor, whose floor and reserve are kept for it."""
+    end of a tunnel of our own that takes keys for a corridor, whose floor and reserve are kept for it; and
+    what it may ask for over time."""
 
     sae_id: str
     site: str
     partners: frozenset[str]
     tunnel: bool = False
+    limits: Limits = UNLIMITED
 
 
 def registry(estate: Estate) -> dict[str, SaeEntry]:
     """Every SAE of the estate; the ends of a tunnel are `<flow>-<site>` and pair with each other only."""
     entries = {
-        name: SaeEntry(name, sae.site, frozenset(sae.may_pair_with)) for name, sae in estate.saes.items()
+        name: SaeEntry(name, sae.site, frozenset(sae.may_pair_with), limits=Limits(sae.requests, sae.keys))
+        for name, sae in estate.saes.items()
     }
     takers = {f"{corridor.flow}-{corridor.path[0]}" for corridor in estate.corridors.values()}
     for name, flow in estate.flows.items():

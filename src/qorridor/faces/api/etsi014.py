@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from qorridor.adapters.wire import http, tls
+from qorridor.adapters.wire.system import SystemClock
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.faces.api import etsi014_wire as wire
+from qorridor.ports.world import Clock
 from qorridor.records.events import Event
+from qorridor.run.admission import Admission
 from qorridor.run.key_manager import KeyManager
 from qorridor.run.registry import SaeEntry
 
@@ -22,12 +26,13 @@ class Etsi014:
     """Serves the SAEs of `manager.site`; identity comes from the verified certificate alone."""
 
     def __init__(
-        self, manager: KeyManager, saes: Mapping[str, SaeEntry], record: Record, *, cap: int
+        self, manager: KeyManager, saes: Mapping[str, SaeEntry], record: Record, *, cap: int, clock: Clock
     ) -> None:
         self._manager = manager
         self._saes = saes
         self._record = record
-        self._cap = cap
+        self._cap, self._clock = cap, clock
+        self._admission = Admission({name: entry.limits for name, entry in saes.items()})
 
     async def serve(self, stream: tls.Stream) -> None:
         """Answer one SAE's connection; an unknown identity gets 401 and is journalled."""
@@ -37,6 +42,10 @@ class Etsi014:
                 Event("auth.refused", stream.peer.address, {"listener": "kme", "cause": cause}, severity="P3")
             )
 
+        if caller is not None and not self._admission.enter(caller.sae_id):
+            await self._limited(caller, "connections")
+            return
+
         async def handle(request: http.Request) -> http.Response:
             if "origin" in request.headers:
                 return http.Response(403)
@@ -44,7 +53,11 @@ class Etsi014:
                 return wire.error_response(wire.WireError(401, ""))
             return await self._answer(request, caller, quantum_safe=_POST_QUANTUM in stream.peer.group)
 
-        await http.serve_requests(stream, handle)
+        try:
+            await http.serve_requests(stream, handle)
+        finally:
+            if caller is not None:
+                self._admission.leave(caller.sae_id)
 
     def _caller(self, peer: tls.Peer) -> tuple[SaeEntry | None, str]:
         try:
@@ -58,6 +71,10 @@ class Etsi014:
 
     async def _answer(self, request: http.Request, caller: SaeEntry, *, quantum_safe: bool) -> http.Response:
         try:
+            wait = self._admission.request(caller.sae_id, self._clock.monotonic())
+            if wait:
+                await self._limited(caller, "requests")
+                raise wire.WireError(503, "too many requests", retry_after=math.ceil(wait))
             target = wire.read_target(request.method, request.path)
             if target.method == "dec_keys":
                 answer = await self._dec_keys(request, caller, target.sae_id)
@@ -89,6 +106,14 @@ class Etsi014:
                 return wire.error_response(wire.WireError(503, "insufficient keys", retry_after=2))
         return wire.error_response(wire.WireError(503, "internal error", retry_after=10))
 
+    async def _limited(self, caller: SaeEntry, limit: str) -> None:
+        """Journal that an SAE wants more than it may, once a minute."""
+        more = self._admission.to_tell(caller.sae_id, limit, self._clock.monotonic())
+        if more is not None:
+            await self._record(
+                Event("kme.limited", caller.sae_id, {"limit": limit, "more": more}, severity="P4")
+            )
+
     def _partner(self, caller: SaeEntry, sae_id: str) -> SaeEntry:
         if sae_id == caller.sae_id:
             raise wire.WireError(400, "slave SAE shall differ from the calling SAE")
@@ -112,6 +137,8 @@ class Etsi014:
             )
             # Until the node has compared its records with its neighbours' it gives none (Q-KEY-035).
             stored = min(supply.left, self._cap) if manager.is_settled() else 0
+            quota = self._admission.keys_left(caller.sae_id, self._clock.monotonic())
+            stored = stored if quota is None else min(stored, int(quota))
         except (KeySupplyError, OutsideError):
             stored = 0  # a part of the path does not answer: nothing is deliverable now
         stocks = [await manager.store.stock(link) for link in manager.topology.links_of(manager.site)]
@@ -130,12 +157,21 @@ class Etsi014:
     ) -> dict[str, Any]:
         """Clause 5.3: keys for the caller, held for its partner."""
         wanted = wire.read_key_request(request.method, request.query, request.body)
+        cost = wanted.number * math.ceil(wanted.size / wire.KEY_SIZE)
+        wait = self._admission.keys(caller.sae_id, cost, self._clock.monotonic())
+        if wait:
+            await self._limited(caller, "keys")
+            raise wire.WireError(503, "quota exceeded", retry_after=math.ceil(wait))
         transport = Event(
             "key.requested", caller.sae_id, {"quantum_safe": quantum_safe, "number": wanted.number}
         )
-        keys = await self._manager.supply(
-            caller.sae_id, partner.sae_id, partner.site, wanted.number, wanted.size, also=[transport]
-        )
+        try:
+            keys = await self._manager.supply(
+                caller.sae_id, partner.sae_id, partner.site, wanted.number, wanted.size, also=[transport]
+            )
+        except QorridorError:
+            self._admission.keys_back(caller.sae_id, cost)
+            raise
         return _container(keys)
 
     async def _dec_keys(self, request: http.Request, caller: SaeEntry, master: str) -> dict[str, Any]:
@@ -155,4 +191,4 @@ def sae_face(
     manager: KeyManager, saes: Mapping[str, SaeEntry], record: Record, cap: int
 ) -> Callable[[tls.Stream], Awaitable[None]]:
     """The listener for SAEs of one node (app.node.SaeFace)."""
-    return Etsi014(manager, saes, record, cap=cap).serve
+    return Etsi014(manager, saes, record, cap=cap, clock=SystemClock()).serve
