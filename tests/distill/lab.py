@@ -162,11 +162,11 @@ class Line:
             end.auth = Authenticator(Secret(self.pool), role, note, target=2 * self.tags)
             end.auth.sign = self._noting(role, end.auth)
 
-    def _noting(self, role: str, auth: Authenticator) -> Callable[[bytes], bytes]:
+    def _noting(self, role: str, auth: Authenticator) -> Callable[..., bytes]:
         sign = auth.sign
 
-        def noted(message: bytes) -> bytes:
-            signed = sign(message)
+        def noted(message: bytes, rest: bytes | memoryview = b"") -> bytes:
+            signed = sign(message, rest)
             self.signed.append(Use(role, "signs", int.from_bytes(signed[:8], "big")))
             return signed
 

@@ -71,10 +71,12 @@ class _Lane:
             self.values.popleft().wipe()
             self.index += 1
 
-    def tag(self, one_time: Secret, message: bytes) -> bytes:
-        key = bytes(self.r.reveal()) + bytes(one_time.reveal())
+    def tag(self, one_time: Secret, message: bytes, rest: bytes | memoryview) -> bytes:
+        digest = Poly1305(bytes(self.r.reveal()) + bytes(one_time.reveal()))
         one_time.wipe()
-        return Poly1305.generate_tag(key, message)
+        digest.update(message)
+        digest.update(rest)
+        return digest.finalize()
 
 
 class Authenticator:
@@ -95,12 +97,14 @@ class Authenticator:
         self._renew(data[:R_BYTES])
         self._fill(data[R_BYTES:])
 
-    def sign(self, message: bytes) -> bytes:
-        """`u64 index || tag` of an outgoing message."""
+    def sign(self, message: bytes, rest: bytes | memoryview = b"") -> bytes:
+        """`u64 index || tag` of an outgoing message and what follows it, which is not copied."""
         index = self._out.index
-        return index.to_bytes(8, "big") + self._out.tag(self._out.take(index), message)
+        return index.to_bytes(8, "big") + self._out.tag(self._out.take(index), message, rest)
 
-    def verify(self, message: bytes, signed: bytes, copies_most: int = 1) -> None:
+    def verify(
+        self, message: bytes, signed: bytes, copies_most: int = 1, rest: bytes | memoryview = b""
+    ) -> None:
         """Check `signed`, one or up to `copies_most` copies of `u64 index || tag`; one intact copy is enough.
 
         Raises BlockAbort(auth-failure) otherwise; the one-time value is burnt either way. Each copy is an
@@ -110,7 +114,7 @@ class Authenticator:
             raise BlockAbort(Cause.AUTHENTICATION, "a tag of the wrong size")
         copies = [signed[at : at + SIGNED] for at in range(0, len(signed), SIGNED)]
         stated = [int.from_bytes(copy[:8], "big") for copy in copies]
-        expected = self._in.tag(self._in.take(max(stated, key=stated.count)), message)
+        expected = self._in.tag(self._in.take(max(stated, key=stated.count)), message, rest)
         if not sum(hmac.compare_digest(expected, copy[8:]) for copy in copies):
             self.broken = True
             raise BlockAbort(Cause.AUTHENTICATION, "the authentication tag of the peer is wrong")

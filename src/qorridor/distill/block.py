@@ -237,12 +237,13 @@ class Block:
 
     def sign(self, copies: int = 1) -> bytes:
         """Tag over everything said so far, with its index, as often as it is sent."""
-        return self.end.auth.sign(self._tagged(self.direction, self.channel.transcript(), copies)) * copies
+        said = self.channel.transcript()
+        return self.end.auth.sign(self._tagged(self.direction, said, copies), said) * copies
 
     def verify(self, signed: bytes, copies: int = 1) -> None:
         """Check the peer's tag, of which up to `copies` arrive, over everything before the message with it."""
         said = self.channel.transcript(without_last=True)
-        self.end.auth.verify(self._tagged(self.channel.theirs, said, copies), signed, copies)
+        self.end.auth.verify(self._tagged(self.channel.theirs, said, copies), signed, copies, said)
 
     def released(self) -> Outcome:
         """The end of a good block: refill the authentication pool, then hand over the rest."""
@@ -331,13 +332,14 @@ class Block:
         return self._counts
 
     def _tagged(self, direction: Direction, transcript: memoryview, copies: int) -> bytes:
+        """What a tag covers before the transcript itself: which block of which link, and who says it."""
         sender, receiver = self.end.settings.names.pair(direction)
         block_id, sequence = self.channel.block
         self._tags += 1
         self.epsilon_auth += copies * forgery_bound(len(transcript) + SIGNED)
         return b"".join([
             sequence.to_bytes(8, "big"), block_id, bytes([direction]),
-            join([sender.encode(), receiver.encode()]), len(transcript).to_bytes(8, "big"), transcript,
+            join([sender.encode(), receiver.encode()]), len(transcript).to_bytes(8, "big"),
         ])  # fmt: skip
 
 
