@@ -70,6 +70,32 @@ def test_without_a_home_they_last_as_long_as_the_process(sealed, monkeypatch, ho
     shutil.rmtree(folder)
 
 
+@pytest.mark.parametrize("damage", ["others may write", "a link", "above"])
+def test_a_folder_that_others_may_write_to_is_never_used(sealed, damage):
+    """What lies there would be run."""
+    state = sealed / "state"
+    (state / "kernels").mkdir(parents=True, mode=0o700)
+    if damage == "others may write":
+        (state / "kernels").chmod(0o777)
+    elif damage == "above":
+        state.chmod(0o777)
+    else:
+        (state / "kernels").rename(sealed / "elsewhere")
+        (state / "kernels").symlink_to(sealed / "elsewhere")
+    folder = kept(state)
+    assert not folder.is_relative_to(state)
+    assert folder.parent.stat().st_mode & 0o77 == 0
+    shutil.rmtree(folder.parent)
+
+
+def test_a_cache_that_is_no_place_is_not_used(sealed, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    folder = kept()
+    assert folder.is_absolute()
+    assert not Path("relative").exists()
+    shutil.rmtree(folder.parent)
+
+
 @pytest.mark.parametrize("with_state", [True, False])
 def test_a_read_only_installation_without_home_distils(tmp_path, with_state):
     """As a user who owns nothing of it and has no home; compiled again only where nothing can be kept."""

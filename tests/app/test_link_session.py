@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import pytest
 
-from qorridor.app import link_pool
+from qorridor.adapters.wire import frames
+from qorridor.app import link_pool, link_session
 from qorridor.app.link_session import LinkSession
 from qorridor.base.errors import LinkError, OutsideError
 from qorridor.base.secret import Secret
@@ -287,3 +288,66 @@ def test_an_end_stops_at_once_whatever_it_is_waiting_for(tmp_path):
                 await part(sessions, flows)
 
     asyncio.run(body())
+
+
+WRONG = [
+    {"sequence": "abc"}, {"sequence": None}, {"sequence": -1}, {"sequence": 2**64 - 1}, {"sequence": True},
+    {"pool": "text"}, {"generation": b"1"}, {"down": 2**60}, {"up": []},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_greeting_in_another_form_is_refused_and_changes_nothing(tmp_path, wrong):
+    async def body():
+        made = state("london", tmp_path)
+        mine, theirs = duplex()
+        session = LinkSession(made, mine, None)
+        meeting = asyncio.create_task(session.open())
+        await frames.read_frame(theirs)
+        told = {"type": "meet", "site": "hayes", "link": "london-hayes", "pool": b"", "generation": 0, "down": 0,
+                "up": 0, "sequence": 0, "undo": False}  # fmt: skip
+        told = {name: value for name, value in (told | wrong).items() if value is not None}
+        await theirs.write(frames.pack(told))
+        with pytest.raises(LinkError) as refused:
+            await meeting
+        assert refused.value.code == "Q-LINK-020"
+        assert made.sequence == 0
+        assert made.endpoint is None
+        await session.close()
+
+    asyncio.run(body())
+
+
+def test_messages_that_nobody_asked_for_are_not_collected(tmp_path):
+    async def body():
+        states = [state(site, tmp_path) for site in ("london", "hayes")]
+        async with Hall(tmp_path) as hall:
+            sessions, _ends, flows = await meet(states, hall.modules)
+            for _ in range(100):
+                await sessions[1]._send({"type": "m", "body": bytes(1000)})
+            await asyncio.sleep(0.2)
+            assert sessions[0]._inbox.qsize() <= link_session.INBOX
+            await part(sessions, flows)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("written", [0, 5])
+def test_an_index_that_cannot_be_written_whole_lets_no_value_be_used(tmp_path, monkeypatch, written):
+    """A full disk takes a part of a line without an error."""
+    files = link_pool.PoolFiles(tmp_path)
+    files.note("transmitter-receiver", 7)
+    monkeypatch.setattr(link_pool.os, "write", lambda handle, data: written)
+    with pytest.raises(OSError, match="could not be written whole"):
+        files.note("transmitter-receiver", 8)
+    files.close()
+
+
+def test_a_line_that_a_crash_cut_short_swallows_no_later_one(tmp_path):
+    files = link_pool.PoolFiles(tmp_path)
+    files.note("transmitter-receiver", 7)
+    with (tmp_path / "pool-index").open("a") as cut:
+        cut.write("transmitter-rec")
+    files.note("transmitter-receiver", 9)
+    assert files._used() == {"transmitter-receiver": 9}
+    files.close()

@@ -137,8 +137,8 @@ SAID = {
     "the transmitter's module says nothing": (Recall, lambda _: b"?", "gave no answer", 0),
     "it says too little": (Recall, lambda _: Recalled(empty(), empty(), empty()), "gave no answer", 0),
     "the receiver's module says nothing": (Collect, lambda _: b"?", "gave no detections", 1),
-    "it has no detections, again and again": (
-        Collect, lambda _: Received(np.empty(0, np.int64), empty(), empty()), "too little at a time", 0,
+    "it has too few detections": (
+        Collect, lambda _: Received(np.empty(0, np.int64), empty(), empty()), "gave no detections", 1,
     ),
 }  # fmt: skip
 
@@ -151,8 +151,8 @@ def test_a_module_that_does_not_answer_as_it_should_ends_the_block(what):
     assert outcomes[0].key is outcomes[1].key is None
 
 
-def test_a_transmitter_that_keeps_nothing_is_left_after_some_batches():
-    """It says that it sent everything in the other basis."""
+def test_a_block_of_which_too_little_matches_is_given_up_at_both_ends():
+    """The transmitter says that it sent everything in another basis."""
     line = Line()
 
     def answer(step):
@@ -163,36 +163,37 @@ def test_a_transmitter_that_keeps_nothing_is_left_after_some_batches():
 
     left, right = talked(line, answer)
     texts = [left.record["abort_text"], right.record["abort_text"]]
-    assert any("too little" in text for text in texts)
+    assert any("0 detections match" in text for text in texts)
     assert left.key is right.key is None
+    assert {left.cause, right.cause} <= {"no-key", "peer-aborted"}
 
 
-def test_a_receiver_gives_up_where_the_transmitter_answers_on_and_keeps_nothing():
+def test_nothing_is_told_of_a_slot_before_all_of_the_block_are_announced(monkeypatch):
+    """In however many parts: what is told while light is still on its way could steer it."""
+    monkeypatch.setattr(blocks, "_AT_ONCE", 5_000)
     line = Line()
-    steps = receiver(line.ends[1])
-    peer = Block(line.ends[0], DOWN)
-    peer.channel.block = (bytes(16), 0)
-
-    def sent(sending):
-        return next(sending).message
-
-    next(steps)
-    step = steps.send(sent(peer.channel.send(Kind.OPEN, SETTINGS.encode())))
-    while isinstance(step, Collect):
-        said = steps.send(line.module.collect(step.count))
-        assert isinstance(said, Send)
-        assert isinstance(steps.send(None), Receive)
-        peer.channel.turn += 1
-        count = -(-step.count // 8)
-        nothing = [bytes(count), b"", b"", b""]
-        step = steps.send(sent(peer.channel.send(Kind.SIFT, channels_join(nothing))))
-    assert isinstance(step, Send)
-    outcome = ended(steps)
-    assert "keeps too little" in outcome.record["abort_text"]
+    left, right = line.block()
+    assert left.key == right.key is not None
+    kinds = [Kind(message[1]) for _, message in line.messages]
+    assert kinds.count(Kind.DETECTIONS) == kinds.count(Kind.SIFT) == len(SETTINGS.parts()) > 2
+    last = max(at for at, kind in enumerate(kinds) if kind == Kind.DETECTIONS)
+    assert last < kinds.index(Kind.SIFT)
 
 
-def channels_join(parts):
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+@pytest.mark.parametrize("after", [Kind.DETECTIONS, Kind.SIFT])
+def test_a_slot_that_was_announced_in_a_block_given_up_is_never_answered_again(after):
+    """Whoever made the first block fail may know its bases."""
+    line = Line()
+    drop = lambda _number, to, message: [] if message[1] == after else [(to, message)]
+    left, right = line.block(drop)
+    assert left.key is right.key is None
+    assert line.ends[0].last_slot == (line.module.slot if after == Kind.SIFT else -1)
+    line.meet()
+    line.module.slot = 0  # the same slots once more
+    left, right = line.block()
+    if after == Kind.SIFT:
+        assert left.key is right.key is None
+        assert "announced twice" in left.record["abort_text"]
 
 
 def test_what_is_too_long_for_a_message_or_none_is_not_looked_at(monkeypatch):

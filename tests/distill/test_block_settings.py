@@ -1,11 +1,13 @@
-"""How much of a block is announced at once: no more than a module remembers, and in few enough batches."""
+"""How much is announced for a block: fixed beforehand, in parts that modules remember, nearly always enough."""
 
+import math
+
+import numpy as np
 import pytest
 
 from qorridor.app.optics import REMEMBERED_CLICKS
 from qorridor.distill.block import Settings
 from qorridor.distill.finite_key import Source
-from qorridor.distill.party import _MOST_BATCHES
 from tests.distill.bench import NAMES
 
 SOURCE = Source((0.4, 0.1, 0.0002), (0.3, 0.45, 0.25))
@@ -13,18 +15,17 @@ SOURCE = Source((0.4, 0.1, 0.0002), (0.3, 0.45, 0.25))
 
 @pytest.mark.parametrize("key_basis", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("n_key", [1_000, 10**6, 10**7, 10**8])
-def test_a_block_is_announced_in_batches_that_end_it(n_key, key_basis):
-    settings = Settings(NAMES, SOURCE, n_key=n_key, key_basis=key_basis)
-    missing, batches = n_key, []
-    while missing > 0:
-        batches.append(settings.batch(missing))
-        missing -= int(batches[-1] * key_basis**2)
-    assert len(batches) < _MOST_BATCHES - 10
-    assert sum(batches) < 1.001 * n_key / key_basis**2 + 500
-    if n_key <= 10**7 and key_basis >= 0.5:  # what links of `run` take
-        assert max(batches) <= REMEMBERED_CLICKS / 3
+def test_more_than_enough_is_announced_and_little_in_vain(n_key, key_basis):
+    parts = Settings(NAMES, SOURCE, n_key=n_key, key_basis=key_basis).parts()
+    share = key_basis**2
+    matching, spread = sum(parts) * share, math.sqrt(sum(parts) * share * (1 - share))
+    assert n_key < matching - 6 * spread
+    assert matching < 1.011 * n_key + 7 * spread
+    assert max(parts) - min(parts) <= 1
+    assert max(parts) <= REMEMBERED_CLICKS / 3
 
 
-def test_a_block_of_the_usual_size_is_announced_nearly_whole_at_once():
-    settings = Settings(NAMES, SOURCE, n_key=10**6, key_basis=0.6)
-    assert settings.batch(10**6) > 0.99 * 10**6 / 0.36
+def test_of_a_thousand_blocks_each_has_its_key_detections():
+    settings = Settings(NAMES, SOURCE, n_key=1_000, key_basis=0.6)
+    rng = np.random.Generator(np.random.Philox(3))
+    assert rng.binomial(sum(settings.parts()), 0.36, 1000).min() >= 1_000

@@ -6,7 +6,7 @@ import pytest
 
 from qorridor.base.errors import EvidenceError
 from qorridor.distill.record import efficiency, recompute_length
-from tests.distill.lab import Line
+from tests.distill.lab import Line, with_settings
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,30 @@ def test_an_altered_record_is_refused(record, change):
     ALTERED[change](altered)
     with pytest.raises(EvidenceError) as refused:
         recompute_length(altered)
+    assert refused.value.code == "Q-LINK-017"
+
+
+FIXED = {
+    "a tag that is not charged": lambda r: r.update(
+        leak_other=0, leak_charged=r["leak_charged"] - r["leak_other"]
+    ),
+    "less than the cap": lambda r: r.update(
+        leak_other=r["leak_other"] - 8, leak_charged=r["leak_charged"] - 8
+    ),
+    "another cap": lambda r: r.update(leak_cap=r["leak_cap"] - 8),
+    "a negative disclosure": lambda r: r.update(
+        leak_alice=-8, leak_charged=r["leak_charged"] - r["leak_alice"] - 8
+    ),
+}
+
+
+@pytest.mark.parametrize("change", FIXED)
+def test_a_record_of_fixed_length_charges_its_cap_and_its_tag(change):
+    made = Line(settings=with_settings(l_fixed=400, leak_cap=1600)).block()[0].record
+    assert recompute_length(made) == 400
+    FIXED[change](made)
+    with pytest.raises(EvidenceError) as refused:
+        recompute_length(made)
     assert refused.value.code == "Q-LINK-017"
 
 

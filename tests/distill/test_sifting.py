@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from qorridor.distill import sifting
 from qorridor.distill.aborts import BlockAbort
 from qorridor.distill.bits import pack, unpack
 from qorridor.distill.channel import Recalled, Received
@@ -24,9 +25,9 @@ def both_ends():
     mine = Received(slots, bit(), np.array([1, 2], np.uint8)[bit()])
     sent = Recalled(RNG.integers(0, 3, N, dtype=np.uint8), bit(), bit())
     left, right = Sifted(), Sifted()
-    said = Announcement.decode(Announcement(slots, mine.bases).encode(), -1)
-    reply = SiftReply.decode(transmitter_sift(left, said, sent).encode(), mine.bases)
-    receiver_sift(right, mine, click_bits(mine.clicks, bytes)[0], reply)
+    said = Announcement.decode(Announcement(slots, mine.bases).encode(), -1, N)
+    reply = SiftReply.decode(transmitter_sift(left, said.bases, sent).encode(), mine.bases)
+    receiver_sift(right, mine.bases, click_bits(mine.clicks, bytes)[0], reply)
     return mine, sent, left, right
 
 
@@ -48,7 +49,6 @@ def test_the_cut_is_behind_the_last_key_detection_that_is_due(batches, n_key):
     """Test detections before it stay, those behind it go, however many batches have come."""
     rng = np.random.Generator(np.random.Philox(9))
     parts = [rng.integers(0, 2, (3, 700 * 2 // batches), dtype=np.uint8) for _ in range(batches)]
-    parts = [part for at, part in enumerate(parts) if sum((p[0] == 0).sum() for p in parts[:at]) < n_key]
     end = Sifted()
     for part in parts:
         end.add(*part)
@@ -86,8 +86,16 @@ def test_a_double_click_takes_a_bit_of_entropy_and_is_kept():
 def test_a_slot_announced_twice_is_refused():
     said = Announcement(np.array([5, 9], np.int64), np.zeros(2, np.uint8)).encode()
     with pytest.raises(BlockAbort):
-        Announcement.decode(said, 5)
-    Announcement.decode(said, 4)
+        Announcement.decode(said, 5, 2)
+    Announcement.decode(said, 4, 2)
+
+
+@pytest.mark.parametrize("due", [0, 1, 3])
+def test_an_announcement_of_another_size_than_is_due_is_not_even_decoded(due, monkeypatch):
+    said = Announcement(np.array([5, 9], np.int64), np.zeros(2, np.uint8)).encode()
+    monkeypatch.setattr(sifting, "decode_slots", None)
+    with pytest.raises(BlockAbort, match="than is due"):
+        Announcement.decode(said, -1, due)
 
 
 def test_a_fourth_intensity_and_wrong_sizes_are_refused():

@@ -12,6 +12,7 @@ like the private key beside them.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 from dataclasses import dataclass
@@ -45,7 +46,9 @@ class PoolFiles:
 
     def note(self, direction: str, index: int) -> None:
         """Append the next index of a direction and wait for the disk."""
-        os.write(self._handle, f"{direction} {index}\n".encode())
+        line = f"\n{direction} {index}\n".encode()  # behind a line that a crash cut short, too
+        if os.write(self._handle, line) != len(line):
+            raise OSError(errno.ENOSPC, "the index of a one-time value could not be written whole")
         os.fsync(self._handle)
 
     def keep(self, auth: Authenticator, pool_id: bytes, *, is_computational: bool) -> None:

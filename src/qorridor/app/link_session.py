@@ -35,6 +35,9 @@ from qorridor.ports.world import Clock, Entropy
 BOOTSTRAP_TAGS = 64
 MEET_SECONDS = 15.0
 SILENCE_SECONDS = 30.0
+INBOX = 8
+"""Messages that wait to be heard: in a block nobody is more than a few ahead."""
+_MOST_COUNT = 1 << 53
 """A peer that says nothing for so long beyond the time of a block has lost the block."""
 _LABEL = b"EXPORTER-Qorridor-link-authentication"
 
@@ -161,6 +164,14 @@ class LinkSession:
                 "Q-LINK-020", "the process that answered is not the other end of this link",
                 "compare the estates and addresses of both sites",
             )  # fmt: skip
+        numbers = [frame.get(name) for name in ("sequence", "generation", "down", "up")]
+        if not all(
+            isinstance(number, int) and 0 <= number < _MOST_COUNT for number in numbers
+        ) or not isinstance(frame.get("pool"), bytes):
+            raise LinkError(
+                "Q-LINK-020", "the other end greets in another form than this version",
+                "run the same version at both ends",
+            )  # fmt: skip
         return frame
 
     def _endpoint(self, theirs: frames.Frame, mine: tuple[int, int, int]) -> Endpoint:
@@ -247,7 +258,11 @@ class LinkSession:
             case Collect(count):
                 return await self._collect(count)
             case Recall(slots):
-                return await self._module.recall(slots)
+                sent = await self._module.recall(slots)
+                # Told once, whatever becomes of the block and of this process: bases that were told in a
+                # block that was given up are no secret any more.
+                await self._module.forget(int(slots[-1]) + 1)
+                return sent
 
     async def _collect(self, count: int) -> Reply:
         """Detections, unless the fibre delivers too few or the peer goes away meanwhile."""
@@ -305,6 +320,8 @@ class LinkSession:
                 if frame.get("type") == "flow":
                     (self._peer_wants.set if frame.get("wanted") is True else self._peer_wants.clear)()
                 elif isinstance(body := frame.get("body"), bytes):
+                    while self._inbox.qsize() >= INBOX:  # noqa: ASYNC110 - only a flood waits, at its sender
+                        await asyncio.sleep(0.02)
                     self._inbox.put_nowait(body)
                     self._spoken.set()
         except (OSError, OutsideError, asyncio.IncompleteReadError):

@@ -14,7 +14,7 @@ from qorridor.base.secret import Secret
 from qorridor.distill import record
 from qorridor.distill.aborts import BlockAbort, Cause
 from qorridor.distill.amplification import amplify
-from qorridor.distill.authentication import SIGNED, Authenticator, forgery_bound
+from qorridor.distill.authentication import Authenticator, forgery_bound
 from qorridor.distill.bits import Bits, pack, unpack
 from qorridor.distill.channel import Channel, Steps
 from qorridor.distill.codec import Direction, Names, join, split
@@ -85,11 +85,19 @@ class Settings:
             self.security.leak_rule, self.engine,
         ])  # fmt: skip
 
-    def batch(self, missing: int) -> int:
-        """Detections to announce next when `missing` sifted ones are due: a little less at first, so
-        that few are announced in vain, and no more at once than modules remember."""
-        whole = int(self.n_key / self.key_basis**2)
-        return min(int(0.995 * missing / self.key_basis**2) + 200, max(_AT_ONCE, whole // 32))
+    def parts(self) -> list[int]:
+        """Detections that the receiver announces for one block, in parts that modules can remember.
+
+        Fixed beforehand, and all announced before any basis is told: a block that went on until enough have
+        matched would tell which pulses are for testing while light is still on its way (Pfister et al.,
+        arXiv 1506.07502). One per cent and six standard deviations more than match on average.
+        """
+        share = self.key_basis**2
+        spread = 6 * math.sqrt(1 - share)
+        root = (spread + math.sqrt(spread**2 + 4 * 1.01 * self.n_key)) / 2
+        whole = math.ceil(root**2 / share)
+        count = -(-whole // _AT_ONCE)
+        return [whole * (at + 1) // count - whole * at // count for at in range(count)]
 
 
 @dataclass(slots=True)
@@ -335,12 +343,13 @@ class Block:
         """What a tag covers before the transcript itself: which block of which link, and who says it."""
         sender, receiver = self.end.settings.names.pair(direction)
         block_id, sequence = self.channel.block
-        self._tags += 1
-        self.epsilon_auth += copies * forgery_bound(len(transcript) + SIGNED)
-        return b"".join([
+        head = b"".join([
             sequence.to_bytes(8, "big"), block_id, bytes([direction]),
             join([sender.encode(), receiver.encode()]), len(transcript).to_bytes(8, "big"),
         ])  # fmt: skip
+        self._tags += 1
+        self.epsilon_auth += copies * forgery_bound(len(head) + len(transcript))
+        return head
 
 
 def _violated(settings: Settings) -> list[record.Json]:

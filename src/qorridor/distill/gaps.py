@@ -38,6 +38,11 @@ def _low_bytes(slots: Places) -> int:
     return next((size for size in (1, 2, 3) if mean < 1.5 * 256**size), 4)
 
 
+def stated_count(data: bytes) -> int:
+    """How many slots an announcement says that it holds; 0 where it is too short to say."""
+    return int.from_bytes(data[8:12], "big") if len(data) >= _HEAD else 0
+
+
 def decode_slots(data: bytes) -> Places:
     """The slots; BlockAbort(protocol) unless `data` is exactly what encode_slots writes."""
     if len(data) < _HEAD:

@@ -2,8 +2,8 @@
 
     transmitter                      receiver
     OPEN ------------------------->            block id, settings
-         <------------------------- DETECTIONS slots and bases          } until n_key
-    SIFT ------------------------->            match, intensity, test   } are sifted
+         <------------------------- DETECTIONS slots and bases, of a fixed number of detections
+    SIFT ------------------------->            match, intensity, test bits, once all are announced
          <------------------------- ESTIMATE   test bits, counts
     RECONCILE -------------------->            seed, error rate, engine
     PARITY <---------------------> PARITY      symmetric Cascade, or SYNDROME and FRAMES (ldpc_exchange)
@@ -38,7 +38,6 @@ from qorridor.distill.channel import Collect, Recall, Recalled, Received, Send, 
 from qorridor.distill.codec import Direction, Kind, join, split
 from qorridor.distill.sifting import (
     Announcement,
-    Sifted,
     SiftReply,
     click_bits,
     receiver_sift,
@@ -47,7 +46,6 @@ from qorridor.distill.sifting import (
 from qorridor.distill.verification import block_tag, equal_tags
 
 COPIES = 3
-_MOST_BATCHES = 64
 
 
 def transmitter(end: Endpoint) -> Steps[Outcome]:
@@ -77,7 +75,7 @@ def _transmit(block: Block) -> Steps[None]:
     channel, end = block.channel, block.end
     channel.block = (end.entropy.draw(16), end.sequence)
     yield from channel.send(Kind.OPEN, end.settings.encode())
-    yield from _collect_at_transmitter(block)
+    yield from _sift_at_transmitter(block)
     block.estimate((yield from channel.receive(Kind.ESTIMATE)))
     start = block.reconcile_message()
     yield from channel.send(Kind.RECONCILE, start)
@@ -99,7 +97,7 @@ def _receive(block: Block) -> Steps[None]:
     channel, end = block.channel, block.end
     if (yield from channel.accept(end.sequence)) != end.settings.encode():
         raise BlockAbort(Cause.PROTOCOL, "the ends have different settings for the link")
-    yield from _collect_at_receiver(block)
+    yield from _sift_at_receiver(block)
     yield from channel.send(Kind.ESTIMATE, block.estimate_message())
     block.estimate(None)
     yield from block.reconcile((yield from channel.receive(Kind.RECONCILE)))
@@ -113,47 +111,47 @@ def _receive(block: Block) -> Steps[None]:
     yield from _authenticate_receiver(block)
 
 
-def _collect_at_transmitter(block: Block) -> Steps[None]:
-    sifted, wanted, last = block.sifted, block.end.settings.n_key, block.end.last_slot
-    for _ in range(_MOST_BATCHES):
-        said = Announcement.decode((yield from block.channel.receive(Kind.DETECTIONS)), last)
-        last = int(said.slots[-1]) if len(said.slots) else last
+def _sift_at_transmitter(block: Block) -> Steps[None]:
+    heard = []
+    for size in block.end.settings.parts():
+        message = yield from block.channel.receive(Kind.DETECTIONS)
+        said = Announcement.decode(message, block.end.last_slot, size)
+        block.end.last_slot = int(said.slots[-1])  # whatever becomes of this block, nobody may ask again
         sent = yield Recall(said.slots)
-        if not isinstance(sent, Recalled) or len(sent.bits) != len(said.slots):
+        if not isinstance(sent, Recalled) or len(sent.bits) != size:
             raise BlockAbort(Cause.PROTOCOL, "the transmitter's module gave no answer")
-        block.detections += len(said.slots)
-        reply = transmitter_sift(sifted, said, sent)
-        yield from block.channel.send(Kind.SIFT, reply.encode())
-        if sifted.key_count >= wanted:
-            block.end.last_slot = last
-            sifted.cut(wanted)
-            return
-    raise BlockAbort(Cause.PROTOCOL, "the receiver announces too little at a time")
+        heard.append((said.bases, sent))
+        block.detections += size
+    for bases, sent in heard:
+        yield from block.channel.send(Kind.SIFT, transmitter_sift(block.sifted, bases, sent).encode())
+    _cut(block)
 
 
-def _collect_at_receiver(block: Block) -> Steps[None]:
-    sifted, settings = block.sifted, block.end.settings
-    for _ in range(_MOST_BATCHES):
-        missing = settings.n_key - sifted.key_count
-        if missing <= 0:
-            sifted.cut(settings.n_key)
-            return
-        mine = yield Collect(settings.batch(missing))
-        if not isinstance(mine, Received):
+def _sift_at_receiver(block: Block) -> Steps[None]:
+    seen = []
+    for size in block.end.settings.parts():
+        mine = yield Collect(size)
+        if not isinstance(mine, Received) or len(mine.slots) != size:
             raise BlockAbort(Cause.PROTOCOL, "the receiver's module gave no detections")
-        yield from _announce(block, sifted, mine)
-    raise BlockAbort(Cause.PROTOCOL, "the transmitter keeps too little of what is announced")
+        bits, double = click_bits(mine.clicks, block.end.entropy.draw)
+        block.double_clicks += double
+        block.detections += size
+        yield from block.channel.send(Kind.DETECTIONS, Announcement(mine.slots, mine.bases).encode())
+        seen.append((mine.bases, bits))
+    for bases, bits in seen:
+        reply = SiftReply.decode((yield from block.channel.receive(Kind.SIFT)), bases, block.sifted.kinds)
+        receiver_sift(block.sifted, bases, bits, reply)
+    _cut(block)
 
 
-def _announce(block: Block, sifted: Sifted, mine: Received) -> Steps[None]:
-    count = len(mine.slots)
-    bits, double = click_bits(mine.clicks, block.end.entropy.draw)
-    block.double_clicks += double
-    block.detections += count
-    yield from block.channel.send(Kind.DETECTIONS, Announcement(mine.slots, mine.bases).encode())
-    answer = yield from block.channel.receive(Kind.SIFT)
-    reply = SiftReply.decode(answer, mine.bases, sifted.kinds)
-    receiver_sift(sifted, mine, bits, reply)
+def _cut(block: Block) -> None:
+    """A block has exactly the number of key detections that its length was computed for."""
+    wanted = block.end.settings.n_key
+    if block.sifted.key_count < wanted:
+        raise BlockAbort(
+            Cause.NO_KEY, f"{block.sifted.key_count} detections match in the key basis, {wanted} are due"
+        )
+    block.sifted.cut(wanted)
 
 
 def _verify(block: Block) -> Steps[None]:

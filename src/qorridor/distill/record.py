@@ -18,6 +18,7 @@ from qorridor.distill.finite_key import (
     Source,
     key_length,
 )
+from qorridor.distill.verification import TAG_BITS
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
 Record: TypeAlias = dict[str, Json]
@@ -106,6 +107,10 @@ def recompute_length(record: Record) -> int:
 def _leak(record: Record) -> int:
     alice, bob = _integer(record, "leak_alice"), _integer(record, "leak_bob")
     due = alice + (0 if record["leak_rule"] == ALICE_ONLY else bob) + _integer(record, "leak_other")
+    if min(alice, bob, _integer(record, "leak_other") - TAG_BITS) < 0:
+        raise _contradiction("it charges less than the verification tag, or a negative number of bits")
+    if record["mode"] == FIXED and due != _integer(record, "leak_cap"):
+        raise _contradiction("its length was fixed for another leakage than it charges")
     if _integer(record, "leak_charged") != due:
         raise _contradiction(f"it charges {record['leak_charged']} bits of leakage instead of {due}")
     return due

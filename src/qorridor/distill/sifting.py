@@ -9,9 +9,9 @@ import numpy as np
 
 from qorridor.distill.aborts import BlockAbort, Cause
 from qorridor.distill.bits import Bits, Places, pack, random_bits, unpack
-from qorridor.distill.channel import Recalled, Received
+from qorridor.distill.channel import Recalled
 from qorridor.distill.codec import join, split
-from qorridor.distill.gaps import decode_slots, encode_slots
+from qorridor.distill.gaps import decode_slots, encode_slots, stated_count
 
 KEY, TEST = 0, 1
 INTENSITIES = 3
@@ -32,9 +32,11 @@ class Announcement:
         return join([encode_slots(self.slots), pack(self.bases)])
 
     @classmethod
-    def decode(cls, payload: bytes, after: int) -> Announcement:
-        """Slots must follow slot `after`: each is announced once."""
+    def decode(cls, payload: bytes, after: int, due: int) -> Announcement:
+        """`due` slots that follow slot `after`: each is announced once. No more than are due are decoded."""
         slots, bases = split(payload, 2)
+        if stated_count(slots) != due:
+            raise BlockAbort(Cause.PROTOCOL, "another number of detections was announced than is due")
         places = decode_slots(slots)
         if len(places) and int(places[0]) <= after:
             raise BlockAbort(Cause.PROTOCOL, "a slot was announced twice")
@@ -85,7 +87,7 @@ class Sifted:
     test_intensities: Bits = field(default_factory=_none)
     peer_test: Bits = field(default_factory=_none)
     kinds: int = INTENSITIES
-    _newest: Bits = field(default_factory=_none)  # bases of the last batch
+    _bases: list[Bits] = field(default_factory=list)  # of each part
 
     @property
     def key_count(self) -> int:
@@ -93,24 +95,22 @@ class Sifted:
         return len(self.key_bits)
 
     def add(self, bases: Bits, intensities: Bits, bits: Bits) -> None:
-        """Append one batch."""
+        """Append one part."""
         key, test = (np.flatnonzero(bases == basis) for basis in (KEY, TEST))
         self.key_bits = np.concatenate([self.key_bits, bits[key]])
         self.key_intensities = np.concatenate([self.key_intensities, intensities[key]])
         self.test_bits = np.concatenate([self.test_bits, bits[test]])
         self.test_intensities = np.concatenate([self.test_intensities, intensities[test]])
-        self._newest = bases
+        self._bases.append(bases)
 
     def disclose(self, test_bits: Bits) -> None:
         """Append test bits of the peer."""
         self.peer_test = np.concatenate([self.peer_test, test_bits])
 
     def cut(self, n_key: int) -> None:
-        """Keep everything up to the `n_key`-th key detection, which the newest batch has brought: the stopping
-        rule knows no result."""
-        surplus = self.key_count - n_key
-        places = np.flatnonzero(self._newest == KEY)
-        behind = self._newest[int(places[len(places) - surplus - 1]) + 1 :]
+        """Keep everything up to the `n_key`-th key detection: the rule knows no result."""
+        bases = np.concatenate(self._bases)
+        behind = bases[int(np.flatnonzero(bases == KEY)[n_key - 1]) + 1 :]
         tests = len(self.test_bits) - int(np.count_nonzero(behind == TEST))
         self.key_bits, self.key_intensities = self.key_bits[:n_key], self.key_intensities[:n_key]
         self.test_bits, self.test_intensities = self.test_bits[:tests], self.test_intensities[:tests]
@@ -132,19 +132,19 @@ class Sifted:
         self.test_bits[:] = 0
 
 
-def transmitter_sift(sifted: Sifted, said: Announcement, sent: Recalled) -> SiftReply:
-    """Take in what matches and form the reply."""
-    kept = (sent.bases == said.bases).view(np.uint8)
+def transmitter_sift(sifted: Sifted, announced: Bits, sent: Recalled) -> SiftReply:
+    """Take in what matches the announced bases and form the reply."""
+    kept = (sent.bases == announced).view(np.uint8)
     index = np.flatnonzero(kept)
-    bases, bits = said.bases[index], sent.bits[index]
+    bases, bits = announced[index], sent.bits[index]
     sifted.add(bases, sent.intensities[index], bits)
     return SiftReply(kept, sent.intensities[index], bits[bases == TEST])
 
 
-def receiver_sift(sifted: Sifted, mine: Received, bits: Bits, reply: SiftReply) -> None:
-    """Take in what the transmitter kept."""
+def receiver_sift(sifted: Sifted, bases: Bits, bits: Bits, reply: SiftReply) -> None:
+    """Take in what the transmitter kept of the detections with these bases and bits."""
     index = np.flatnonzero(reply.kept)
-    sifted.add(mine.bases[index], reply.intensities, bits[index])
+    sifted.add(bases[index], reply.intensities, bits[index])
     sifted.disclose(reply.test_bits)
 
 
