@@ -22,6 +22,7 @@ CAP = 500
 class Kmes(Net):
     """A net whose sites serve SAEs."""
 
+    saes = SAES
     registry, keep = Registry(SAES), Keep(0, 1000)
 
     def __init__(self, organisation, folder, links=None):
@@ -30,7 +31,7 @@ class Kmes(Net):
 
     async def start(self, site):
         await super().start(site)
-        face = Etsi014(self.managers[site], SAES, self._recorder(site), cap=CAP, clock=SystemClock())
+        face = Etsi014(self.managers[site], self.saes, self._recorder(site), cap=CAP, clock=SystemClock())
         pki = self.organisation.enrol("node", site, "ml-dsa-65", "ecdsa-p256")
         context = contexts.mutual_server(pki.credentials("ecdsa-p256"), pki.trust("sae"))
         listener = await tls.serve(face.serve, lambda: context, "127.0.0.1", 0, refused=self._refused)
@@ -39,7 +40,7 @@ class Kmes(Net):
 
     async def dial(self, sae, site=None):
         """A fresh TLS connection of an SAE to the KME of its site."""
-        site = site or SAES[sae].site
+        site = site or self.saes[sae].site
         pki = self.organisation.enrol("sae", sae)
         context = contexts.mutual_client(pki.credentials("ecdsa-p256"), pki.trust("node"))
         return await tls.connect("127.0.0.1", self.kme_ports[site], context)

@@ -27,6 +27,7 @@ from qorridor.app.node_checkpoints import Checkpoints
 from qorridor.app.node_journal import NodeJournal
 from qorridor.app.node_links import NodeLink
 from qorridor.app.node_notes import Notes, Refusals
+from qorridor.app.node_skip import skip_contexts
 from qorridor.app.node_stock import stock_kept
 from qorridor.app.node_store import open_store, root_key_file
 from qorridor.app.node_upkeep import Upkeep
@@ -87,12 +88,12 @@ def terms_of(estate: Estate, corridor: str) -> RollTerms:
 class Node:
     """Everything of one site in one event loop."""
 
-    def __init__(self, settings: NodeSettings, estate: Estate, sae_face: SaeFace) -> None:
+    def __init__(self, settings: NodeSettings, estate: Estate, sae_face: SaeFace, skip_face: SaeFace) -> None:
         self.settings = settings
         self.estate = only_corridor(estate, settings.only)
         self.clock = SystemClock()
         self.entropy = SystemEntropy()
-        self._sae_face = sae_face
+        self._sae_face, self._skip_face = sae_face, skip_face
         self._book = AddressBook(BOOK, self.estate)
         self.topology = Topology.of(estate)
         self.saes = registry(estate)
@@ -247,6 +248,11 @@ class Node:
         if self.settings.compatibility:
             compatible = contexts.mutual_server(traditional, pki.trust("sae"), compatibility=True)
             wanted.append(("kme-etsi-compat", compatible, saes))
+        skip = self._skip_face(self.manager, self.saes, self.notes.record, cap)
+        found = skip_contexts(
+            self.saes, self.settings.site, self.settings.state, traditional, pki.trust("sae")
+        )
+        wanted += [(name, context, skip) for name, context in found]
         return dict([await self._listener(*item) for item in wanted])
 
     async def _listener(self, name: str, context: contexts.Context, serve: Serve) -> tuple[str, str]:
@@ -346,7 +352,7 @@ class Node:
                 _LOG.warning("at the end: %s", error)
 
 
-def main(settings: NodeSettings, sae_face: SaeFace) -> None:
+def main(settings: NodeSettings, sae_face: SaeFace, skip_face: SaeFace) -> None:
     """Entry of the process."""
     process.harden()
     missing = openssl.missing_names()
@@ -355,4 +361,4 @@ def main(settings: NodeSettings, sae_face: SaeFace) -> None:
                            "install the versions of requirements.lock")  # fmt: skip
     estate = load(settings.estate_file)
     settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    process.run_until_signalled(Node(settings, estate, sae_face).run)
+    process.run_until_signalled(Node(settings, estate, sae_face, skip_face).run)

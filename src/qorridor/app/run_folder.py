@@ -33,7 +33,8 @@ MADE = (
 """What a run makes in its folder, and therefore may remove from it before the next."""
 Address = tuple[str, int]
 
-_NODE_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446}
+_NODE_PORTS = {"kme": 8443, "kme-etsi-compat": 8444, "peer": 8445, "operator": 8446, "skip": 8447,
+               "skip-psk": 8448}  # fmt: skip
 _LINK_PORT = 8450
 _TUNNEL_PORT = 8500
 

@@ -44,7 +44,8 @@ def missing_drivers(estate: Estate) -> Iterator[tuple[tuple[str, ...], str]]:
 def _files(estate: Estate) -> Iterator[tuple[tuple[str, ...], str]]:
     """Path and file name of each file that must be there."""
     for name, sae in estate.saes.items():
-        yield ("sae", name), sae.certificate
+        if sae.certificate:
+            yield ("sae", name), sae.certificate
     for path, _, settings in drivers(estate):
         if isinstance(settings, VendorLink | StreamLink):
             yield path, settings.ca

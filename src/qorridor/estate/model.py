@@ -220,7 +220,10 @@ class Sae(Table):
 
     site: str
     speaks: Literal["etsi-014", "skip"]
-    certificate: str
+    certificate: str = ""
+    """May be missing only where it speaks SKIP with a pre-shared key."""
+    system_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]{0,64}$")] = ""
+    """Its localSystemID in SKIP, which is also the identity of its pre-shared key; its name without it."""
     may_pair_with: tuple[str, ...] = Field(default=(), strict=False)
     requests: Pace = Rate(200.0)
     keys: Pace | None = None

@@ -155,6 +155,28 @@ def _saes(data: Raw) -> Iterator[Slip]:
             yield Slip(
                 ("sae", name), "this name belongs to the end of a flow's own tunnel", "choose another name"
             )
+        yield from _speech(name, sae)
+    yield from _systems(data)
+
+
+def _speech(name: str, sae: Raw) -> Iterator[Slip]:
+    if not sae.get("certificate") and sae.get("speaks") == "etsi-014":
+        yield Slip(
+            ("sae", name),
+            "an SAE that speaks ETSI GS QKD 014 needs a certificate",
+            f'add certificate = "pki/{name}.pem"',
+        )
+
+
+def _systems(data: Raw) -> Iterator[Slip]:
+    """SKIP finds an SAE by its system_id, or by its name without one: no two may share one."""
+    names = {name: sae.get("system_id") or name for name, sae in _tables(data, "sae")}
+    for name, system in names.items():
+        others = [other for other, known in names.items() if other < name and known == system]
+        if others:
+            yield Slip(
+                ("sae", name), f'"{others[0]}" has the same system_id for SKIP', "give each SAE another one"
+            )
 
 
 def _pilots(data: Raw) -> Iterator[Slip]:

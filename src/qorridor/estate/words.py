@@ -17,6 +17,7 @@ EXAMPLES: Mapping[str, str] = {
     "schema": "schema = 1",
     "organisation": 'organisation = "Meridian Bank"',
     "length": 'length = "27.4 km"',
+    "system_id": 'system_id = "router-london"',
     "between": 'between = ["london", "hayes"]',
     "from": 'from = "london"',
     "to": 'to = "slough"',

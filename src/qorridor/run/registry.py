@@ -22,14 +22,24 @@ class SaeEntry:
     partners: frozenset[str]
     tunnel: bool = False
     limits: Limits = UNLIMITED
+    speaks: str = "etsi-014"
+    system_id: str = ""
+
+    @property
+    def system(self) -> str:
+        """Its localSystemID in SKIP: its own name unless the estate gives another."""
+        return self.system_id or self.sae_id
 
 
 def registry(estate: Estate) -> dict[str, SaeEntry]:
     """Every SAE of the estate; the ends of a tunnel are `<flow>-<site>` and pair with each other only."""
     entries = {
-        name: SaeEntry(name, sae.site, frozenset(sae.may_pair_with), limits=Limits(sae.requests, sae.keys))
+        name: SaeEntry(
+            name, sae.site, frozenset(sae.may_pair_with), limits=Limits(sae.requests, sae.keys),
+            speaks=sae.speaks, system_id=sae.system_id,
+        )
         for name, sae in estate.saes.items()
-    }
+    }  # fmt: skip
     takers = {f"{corridor.flow}-{corridor.path[0]}" for corridor in estate.corridors.values()}
     for name, flow in estate.flows.items():
         near, far = f"{name}-{flow.origin}", f"{name}-{flow.destination}"

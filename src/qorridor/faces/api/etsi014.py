@@ -67,6 +67,8 @@ class Etsi014:
         entry = self._saes.get(identity.name)
         if identity.kind != "sae" or entry is None or entry.site != self._manager.site:
             return None, f"{identity.uri} is no SAE of {self._manager.site}"
+        if entry.speaks == "skip":  # on two listeners its allowances would count twice
+            return None, f"{identity.uri} speaks SKIP, which has a listener of its own"
         return entry, ""
 
     async def _answer(self, request: http.Request, caller: SaeEntry, *, quantum_safe: bool) -> http.Response:

@@ -22,5 +22,6 @@ def command(session: Session, site: str, state: Path, bind: str, only: str, comp
     """Blocks until SIGTERM or SIGINT."""
     from qorridor.app.node import NodeSettings, main  # noqa: PLC0415 - keeps help cheap
     from qorridor.faces.api.etsi014 import sae_face  # noqa: PLC0415
+    from qorridor.faces.api.skip_cisco02 import skip_face  # noqa: PLC0415
 
-    main(NodeSettings(site, Path(session.estate), state, bind, compatibility, only), sae_face)
+    main(NodeSettings(site, Path(session.estate), state, bind, compatibility, only), sae_face, skip_face)
