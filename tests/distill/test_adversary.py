@@ -181,7 +181,7 @@ def test_a_receiver_that_counts_other_errors_than_it_corrected_is_not_believed_t
 
     def change(payload):
         flags, counts = split(payload, 2)
-        return join([flags, counts[:-1] + bytes([counts[-1] + 1])])
+        return join([flags, counts[:3] + bytes([counts[3] + 1]) + counts[4:]])
 
     left, right = cheated(1, Kind.FRAMES, change)
     assert left.released == right.released

@@ -165,9 +165,9 @@ class LinkSession:
                 "compare the estates and addresses of both sites",
             )  # fmt: skip
         numbers = [frame.get(name) for name in ("sequence", "generation", "down", "up")]
-        if not all(
-            isinstance(number, int) and 0 <= number < _MOST_COUNT for number in numbers
-        ) or not isinstance(frame.get("pool"), bytes):
+        if not all(type(number) is int and 0 <= number < _MOST_COUNT for number in numbers) or not isinstance(
+            frame.get("pool"), bytes
+        ):
             raise LinkError(
                 "Q-LINK-020", "the other end greets in another form than this version",
                 "run the same version at both ends",

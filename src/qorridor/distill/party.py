@@ -116,10 +116,12 @@ def _sift_at_transmitter(block: Block) -> Steps[None]:
     for size in block.end.settings.parts():
         message = yield from block.channel.receive(Kind.DETECTIONS)
         said = Announcement.decode(message, block.end.last_slot, size)
-        block.end.last_slot = int(said.slots[-1])  # whatever becomes of this block, nobody may ask again
         sent = yield Recall(said.slots)
         if not isinstance(sent, Recalled) or len(sent.bits) != size:
             raise BlockAbort(Cause.PROTOCOL, "the transmitter's module gave no answer")
+        block.end.last_slot = int(
+            said.slots[-1]
+        )  # of the past: the module has answered. Nobody may ask again
         heard.append((said.bases, sent))
         block.detections += size
     for bases, sent in heard:
