@@ -139,8 +139,8 @@ def test_an_auditor_recomputes_the_length_under_every_proof(proof):
         "eps_sec": "1e-10", "eps_cor": "1e-15", "mu": text(source.intensities), "p": text(source.probabilities),
         "n": {"key": text(counts.n_key), "test": text(counts.n_test)},
         "m": {"key": text(counts.m_key), "test": text(counts.m_test)},
-        "leak_alice": 450_000, "leak_bob": 450_000, "leak_other": 0, "leak_charged": 900_000, "l": length,
-        "l_fixed": length, "n_key": round(sum(counts.n_key)),
+        "leak_alice": 450_000, "leak_bob": 449_872, "leak_other": 128, "leak_charged": 900_000, "l": length,
+        "l_fixed": length, "leak_cap": 900_000, "n_key": round(sum(counts.n_key)),
         "qber_key": repr(sum(counts.m_key) / sum(counts.n_key)),
     }  # fmt: skip
     assert recompute_length(record) == length > 0
