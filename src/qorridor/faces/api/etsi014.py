@@ -11,6 +11,7 @@ from qorridor.adapters.wire import http, tls
 from qorridor.adapters.wire.system import SystemClock
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.faces.api import etsi014_wire as wire
+from qorridor.faces.api.limits import tell_limited
 from qorridor.ports.world import Clock
 from qorridor.records.events import Event
 from qorridor.run.admission import Admission
@@ -109,12 +110,7 @@ class Etsi014:
         return wire.error_response(wire.WireError(503, "internal error", retry_after=10))
 
     async def _limited(self, caller: SaeEntry, limit: str) -> None:
-        """Journal that an SAE wants more than it may, once a minute."""
-        more = self._admission.to_tell(caller.sae_id, limit, self._clock.monotonic())
-        if more is not None:
-            await self._record(
-                Event("kme.limited", caller.sae_id, {"limit": limit, "more": more}, severity="P4")
-            )
+        await tell_limited(self._record, self._admission, caller.sae_id, limit, self._clock.monotonic())
 
     def _partner(self, caller: SaeEntry, sae_id: str) -> SaeEntry:
         if sae_id == caller.sae_id:

@@ -12,6 +12,7 @@ from qorridor.adapters.wire import http, tls
 from qorridor.adapters.wire.system import SystemClock, SystemEntropy
 from qorridor.base.errors import KeySupplyError, OutsideError, PolicyRefusal, QorridorError
 from qorridor.faces.api import skip_cisco02_wire as wire
+from qorridor.faces.api.limits import tell_limited
 from qorridor.ports.world import Clock, Entropy
 from qorridor.records.events import Event
 from qorridor.records.keys import DeliveredKey
@@ -160,12 +161,7 @@ class SkipCisco02:
         return wire.error_response(wire.WireError(500, "internal error", retry_after=10))
 
     async def _limited(self, caller: SaeEntry, limit: str) -> None:
-        """Journal that an SAE wants more than it may, once a minute."""
-        more = self._admission.to_tell(caller.sae_id, limit, self._clock.monotonic())
-        if more is not None:
-            await self._record(
-                Event("kme.limited", caller.sae_id, {"limit": limit, "more": more}, severity="P4")
-            )
+        await tell_limited(self._record, self._admission, caller.sae_id, limit, self._clock.monotonic())
 
 
 def skip_face(
